@@ -1,0 +1,2 @@
+//! The program gptoss.
+fn main() {}
