@@ -1,2 +1,47 @@
-//! The program gptoss.
-fn main() {}
+//! The program `gptoss`: flags to calls, results to standard output, errors to standard error.
+//!
+//! Exit codes: 0 done, 1 a negative result (a check that failed), 2 an error. A reader that
+//! closes the pipe early is not an error.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run OpenAI's open-weight gpt-oss models on this machine.
+#[derive(Parser)]
+#[command(name = "gptoss", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One variant a command; each has a file of its own name.
+#[derive(Subcommand)]
+enum Command {}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gptoss: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match *command {}
+}
+
+/// Whether the error is a reader that went away, as in `gptoss … | head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
