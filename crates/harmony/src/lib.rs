@@ -1,1 +1,7 @@
 //! harmony
+
+#![forbid(unsafe_code)]
+
+pub mod tokenizer;
+
+pub use tokenizer::{TokenId, Tokenizer, TokenizerError, Utf8Stream};

@@ -1,0 +1,79 @@
+//! Byte-pair encoding of one piece: the pair that the vocabulary ranks first is merged first.
+//!
+//! Sennrich, Haddow & Birch 2016 (arXiv:1508.07909). Of several pairs with the same rank the
+//! leftmost goes first. The pairs wait in a heap, so a piece of n symbols takes O(n log n).
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::TokenId;
+
+/// A part of the piece: the bytes from `start` to `end`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Symbol {
+    /// The token, or any number that `merged` of [`merge`] understands.
+    pub(super) id: TokenId,
+    /// Offset of its first byte.
+    pub(super) start: usize,
+    /// Offset after its last byte; 0 marks a symbol that went into its left neighbour.
+    pub(super) end: usize,
+}
+
+/// What a pair becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Merged {
+    /// The smallest goes first.
+    pub(super) rank: u32,
+    /// The token of both.
+    pub(super) id: TokenId,
+}
+
+/// A pair that could be merged when it was found; it may be out of date by now.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    rank: u32,
+    left: usize,
+    id: TokenId,
+    /// Where the right symbol ended.
+    end: usize,
+}
+
+/// Merges the symbols of a piece until `merged` knows no more pair; the result is in order.
+///
+/// The symbols lie next to each other and none is empty.
+pub(super) fn merge(
+    symbols: &mut Vec<Symbol>,
+    merged: impl Fn(&Symbol, &Symbol) -> Option<Merged>,
+) {
+    let candidate = |symbols: &[Symbol], left: usize, right: usize| {
+        let pair = merged(&symbols[left], &symbols[right])?;
+        Some(Reverse(Candidate { rank: pair.rank, left, id: pair.id, end: symbols[right].end }))
+    };
+    // Neighbours by index; symbol 0 has no left and the last no right neighbour.
+    let count = symbols.len();
+    let mut left_of: Vec<usize> = (0..count).map(|i| i.wrapping_sub(1)).collect();
+    let mut right_of: Vec<usize> = (1..=count).collect();
+    let mut heap: BinaryHeap<_> =
+        (1..count).filter_map(|right| candidate(symbols, right - 1, right)).collect();
+
+    while let Some(Reverse(Candidate { left, id, end, .. })) = heap.pop() {
+        let right = right_of[left];
+        // Symbols only grow to the right: the pair is the same if its right symbol still ends there.
+        if symbols[left].end == 0 || right == count || symbols[right].end != end {
+            continue;
+        }
+        symbols[left].id = id;
+        symbols[left].end = end;
+        symbols[right].end = 0;
+        let after = right_of[right];
+        right_of[left] = after;
+        if after < count {
+            left_of[after] = left;
+            heap.extend(candidate(symbols, left, after));
+        }
+        if left > 0 {
+            heap.extend(candidate(symbols, left_of[left], left));
+        }
+    }
+    symbols.retain(|symbol| symbol.end != 0);
+}
