@@ -1,7 +1,26 @@
-//! harmony
+//! Tokenizers, the harmony chat format and its streaming parser: text and token ids, no model.
+//!
+//! In reading order: [`tokenizer`] turns text into ids; `conversation` and `instructions` are
+//! what is said; `typescript`, `system`, `encoding` and `render` write it as ids; `parse` reads
+//! the ids that a model generates.
 
 #![forbid(unsafe_code)]
 
+mod conversation;
+mod encoding;
+mod error;
+mod instructions;
+mod render;
+mod system;
 pub mod tokenizer;
+mod typescript;
 
+pub use conversation::{Content, Conversation, Message, Role};
+pub use encoding::{HarmonyEncoding, SpecialTokens};
+pub use error::HarmonyError;
+pub use instructions::{
+    ChannelConfig, DeveloperContent, ReasoningEffort, ResponseFormat, SystemContent, Tool,
+    ToolNamespace, ToolNamespaces,
+};
+pub use render::{AnalysisRule, RecipientPosition, RenderOptions};
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError, Utf8Stream};
