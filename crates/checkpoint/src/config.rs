@@ -60,3 +60,84 @@ pub struct YarnScaling {
     /// Whether the correction range is rounded to whole dimensions; gpt-oss says no.
     pub truncate: bool,
 }
+
+/// A field of a configuration with a value that no model can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The field, as spelled in `config.json`.
+    pub field: &'static str,
+    /// What a model needs.
+    pub expected: String,
+    /// The value.
+    pub found: String,
+}
+
+impl ModelConfig {
+    /// Checks that the numbers can belong to a model, and that products of them do not overflow.
+    ///
+    /// # Errors
+    /// The first field that cannot.
+    pub fn check(&self) -> Result<(), ConfigProblem> {
+        // Far above every model of the family (V 201088, D 2880, 36 layers, 128 experts), and
+        // such that the largest product, E · 2F · D, stays below 2⁶³.
+        let bounds = [
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
+            ("num_attention_heads", self.num_attention_heads, 1 << 12),
+            ("num_key_value_heads", self.num_key_value_heads, 1 << 12),
+            ("head_dim", self.head_dim, 1 << 12),
+            ("num_local_experts", self.num_local_experts, 1 << 14),
+            ("num_experts_per_tok", self.num_experts_per_tok, self.num_local_experts),
+            ("sliding_window", self.sliding_window, 1 << 24),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 24),
+        ];
+        for (field, value, most) in bounds {
+            if value == 0 || value > most {
+                return Err(problem(field, format!("1 to {most}"), value));
+            }
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(problem("head_dim", "an even number".to_owned(), self.head_dim));
+        }
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+            let expected = format!("a divisor of {} query heads", self.num_attention_heads);
+            return Err(problem("num_key_value_heads", expected, self.num_key_value_heads));
+        }
+        if self.layer_types.len() != self.num_hidden_layers {
+            let expected = format!("{} entries, one a layer", self.num_hidden_layers);
+            return Err(problem("layer_types", expected, self.layer_types.len()));
+        }
+        positive("rms_norm_eps", self.rms_norm_eps, 0.0)?;
+        positive("swiglu_limit", self.swiglu_limit, 0.0)?;
+        positive("rope_theta", self.rope_theta, 1.0)?;
+        self.rope_scaling.as_ref().map_or(Ok(()), YarnScaling::check)
+    }
+}
+
+impl YarnScaling {
+    fn check(&self) -> Result<(), ConfigProblem> {
+        if !(self.factor.is_finite() && self.factor >= 1.0) {
+            return Err(problem("factor", "a number of at least 1".to_owned(), self.factor));
+        }
+        positive("beta_slow", self.beta_slow, 0.0)?;
+        positive("beta_fast", self.beta_fast, self.beta_slow)?;
+        match self.original_max_position_embeddings {
+            1..=0x0100_0000 => Ok(()),
+            n => Err(problem("original_max_position_embeddings", "1 to 16777216".to_owned(), n)),
+        }
+    }
+}
+
+fn positive(field: &'static str, value: f64, above: f64) -> Result<(), ConfigProblem> {
+    if value.is_finite() && value > above {
+        Ok(())
+    } else {
+        Err(problem(field, format!("a number above {above}"), value))
+    }
+}
+
+fn problem(field: &'static str, expected: String, found: impl std::fmt::Display) -> ConfigProblem {
+    ConfigProblem { field, expected, found: found.to_string() }
+}

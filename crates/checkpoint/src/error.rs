@@ -141,7 +141,15 @@ impl fmt::Display for Place {
 /// anyone can make, and end on a terminal.
 pub(crate) fn printable(text: &str) -> String {
     const CHARS_MAX: usize = 100;
-    let mut out: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
+    let mut out = String::new();
+    for c in text.chars().take(CHARS_MAX) {
+        // Controls, line separators and marks that reverse the direction of writing.
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
     if text.chars().nth(CHARS_MAX).is_some() {
         out.push('…');
     }

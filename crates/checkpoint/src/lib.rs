@@ -1,17 +1,38 @@
 //! Model files of gpt-oss: recognised, checked and mapped, with nothing copied.
 //!
 //! Reading order: [`config`] (what a model looks like), [`bytes`] (memory that someone keeps
-//! alive), [`weights`] (one structure for every layout), [`locate`] (where models lie).
+//! alive), [`weights`] (one structure for every layout), `tensors` and `safetensors` (tensors by
+//! name), `config_json`, `shards`, `hf` and `original` (files to configuration and weights), `model` (a path
+//! becomes a [`Model`]), [`embedded`] (the model in the program), [`locate`] (a name becomes a
+//! path).
 
 #![deny(unsafe_code)]
 
 pub mod bytes;
+mod chat;
 pub mod config;
+mod config_json;
+pub mod embedded;
 mod error;
+mod fields;
+mod folder;
+mod hf;
+mod licence;
 pub mod locate;
+mod map;
+mod model;
+mod original;
+pub mod safetensors;
+mod shards;
+mod tensors;
+mod tokenizer;
 pub mod weights;
 
 pub use bytes::Bytes;
+pub use chat::{ChatDefaults, HarmonyDefaults};
 pub use config::{LayerType, ModelConfig, YarnScaling};
 pub use error::{CheckpointError, Place};
+pub use model::{Layout, Model, ModelFile, TensorInfo};
+pub use tensors::{Dtype, Tensor};
+pub use tokenizer::{O200K_HARMONY_TOKENS, TokenizerSource};
 pub use weights::{ExpertLayout, Experts, LayerWeights, Matrix, Weights};
