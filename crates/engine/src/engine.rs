@@ -1,0 +1,97 @@
+//! A loaded model: immutable, shared by any number of sessions.
+
+use std::sync::{Arc, OnceLock};
+
+use gptoss_checkpoint::{Model, ModelConfig};
+use gptoss_harmony::{HarmonyEncoding, Tokenizer};
+
+use crate::error::EngineError;
+use crate::forward::ForwardModel;
+use crate::rope::RotaryEmbedding;
+use crate::session::Session;
+use crate::vocabulary;
+
+/// A model that can run. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine(Arc<Parts>);
+
+struct Parts {
+    model: Model,
+    rope: RotaryEmbedding,
+    tokenizer: Option<Arc<Tokenizer>>,
+    harmony: OnceLock<HarmonyEncoding>,
+}
+
+impl Engine {
+    /// Loads a model by name: `nano` (compiled into the program), a file or folder, a name in the
+    /// local store, or a Hugging Face repository in the local cache.
+    ///
+    /// # Errors
+    /// [`EngineError::Checkpoint`] or [`EngineError::Tokenizer`]; the message names the file and
+    /// what is wrong with it.
+    pub fn load(name: &str) -> Result<Engine, EngineError> {
+        Engine::from_model(match name {
+            "nano" => gptoss_checkpoint::embedded::nano()?,
+            path => Model::open(std::path::Path::new(path))?,
+        })
+    }
+
+    /// An engine of an opened model.
+    ///
+    /// A model without a tokenizer can be run on token ids; a tokenizer without harmony's special
+    /// tokens can do everything but chat.
+    ///
+    /// # Errors
+    /// [`EngineError::Tokenizer`] if the tokenizer's file cannot be used.
+    pub fn from_model(model: Model) -> Result<Engine, EngineError> {
+        let rope = RotaryEmbedding::new(&model.config);
+        let tokenizer = vocabulary::tokenizer(&model)?;
+        Ok(Engine(Arc::new(Parts { model, rope, tokenizer, harmony: OnceLock::new() })))
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.0.model.config
+    }
+
+    /// The model as opened.
+    pub fn model(&self) -> &Model {
+        &self.0.model
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// If the model came without one.
+    pub fn tokenizer(&self) -> Result<&Arc<Tokenizer>, EngineError> {
+        self.0.model.require_tokenizer()?;
+        Ok(self.0.tokenizer.as_ref().expect("a model that has a tokenizer was given it"))
+    }
+
+    /// The harmony format over the model's tokenizer.
+    ///
+    /// # Errors
+    /// If there is no tokenizer, or it lacks harmony's special tokens.
+    pub fn harmony(&self) -> Result<&HarmonyEncoding, EngineError> {
+        let tokenizer = self.tokenizer()?;
+        if let Some(harmony) = self.0.harmony.get() {
+            return Ok(harmony);
+        }
+        let harmony = HarmonyEncoding::new(tokenizer.clone())?;
+        Ok(self.0.harmony.get_or_init(|| harmony))
+    }
+
+    /// An empty session with room for `context_length` tokens.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn session(&self, context_length: usize) -> Result<Session, EngineError> {
+        Session::new(self, context_length)
+    }
+
+    /// What a forward pass reads.
+    pub fn forward_model(&self) -> ForwardModel<'_> {
+        let Parts { model, rope, .. } = &*self.0;
+        ForwardModel { config: &model.config, weights: &model.weights, rope }
+    }
+}

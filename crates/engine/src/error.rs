@@ -1,0 +1,61 @@
+//! What can go wrong in the engine.
+
+use gptoss_harmony::TokenId;
+
+/// An error of loading or running a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The model's files cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] gptoss_checkpoint::CheckpointError),
+    /// The tokenizer that came with a model cannot be used.
+    #[error("{}: tokenizer", model.display())]
+    Tokenizer {
+        /// The model.
+        model: std::path::PathBuf,
+        /// What is wrong with it.
+        source: gptoss_harmony::TokenizerError,
+    },
+    /// The model cannot be talked to in harmony, or a conversation cannot be written in it.
+    #[error(transparent)]
+    Harmony(#[from] gptoss_harmony::HarmonyError),
+    /// A parameter of sampling is out of its range.
+    #[error(transparent)]
+    Sampling(#[from] crate::sampler::SamplingError),
+    /// There is no room for the cache.
+    #[error(
+        "no memory for a context of {context_length} tokens: its cache needs {bytes} bytes; \
+         choose a shorter context"
+    )]
+    Memory {
+        /// Positions asked for.
+        context_length: usize,
+        /// Bytes that they need.
+        bytes: u64,
+    },
+    /// A context that no session can have.
+    #[error("context length {context_length}: expected 1 to {max} (max_position_embeddings)")]
+    ContextLength {
+        /// Positions asked for.
+        context_length: usize,
+        /// Positions the model is configured for.
+        max: usize,
+    },
+    /// A sequence that does not fit.
+    #[error("the sequence of {tokens} tokens does not fit into the context of {context_length}")]
+    ContextFull {
+        /// Tokens of the sequence.
+        tokens: usize,
+        /// Room of the session.
+        context_length: usize,
+    },
+    /// An id outside of the model's vocabulary.
+    #[error("token id {id} is not in the vocabulary of {vocab_size}")]
+    TokenId {
+        /// The id.
+        id: TokenId,
+        /// Rows of the embedding.
+        vocab_size: usize,
+    },
+}
