@@ -1,10 +1,11 @@
 //! Model files of gpt-oss: recognised, checked and mapped, with nothing copied.
 //!
 //! Reading order: [`config`] (what a model looks like), [`bytes`] (memory that someone keeps
-//! alive), [`weights`] (one structure for every layout), `tensors` and `safetensors` (tensors by
-//! name), `config_json`, `shards`, `hf` and `original` (files to configuration and weights), `model` (a path
-//! becomes a [`Model`]), [`embedded`] (the model in the program), [`locate`] (a name becomes a
-//! path).
+//! alive), [`weights`] (one structure for every layout), `tensors` (tensors by name);
+//! [`safetensors`], `shards`, `config_json`, `hf` and `original` (two layouts); `gguf_metadata`,
+//! `gguf`, `gguf_split`, `gguf_config` and `gguf_model` (the third); `chat`, `tokenizer` and
+//! `licence` (what else lies beside the weights); `model` (a path becomes a [`Model`]);
+//! [`embedded`] (the model in the program); [`locate`] (a name becomes a path).
 
 #![deny(unsafe_code)]
 
@@ -16,6 +17,11 @@ pub mod embedded;
 mod error;
 mod fields;
 mod folder;
+mod gguf;
+mod gguf_config;
+mod gguf_metadata;
+mod gguf_model;
+mod gguf_split;
 mod hf;
 mod licence;
 pub mod locate;
@@ -34,5 +40,5 @@ pub use config::{LayerType, ModelConfig, YarnScaling};
 pub use error::{CheckpointError, Place};
 pub use model::{Layout, Model, ModelFile, TensorInfo};
 pub use tensors::{Dtype, Tensor};
-pub use tokenizer::{O200K_HARMONY_TOKENS, TokenizerSource};
+pub use tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, StringArray, TokenizerSource};
 pub use weights::{ExpertLayout, Experts, LayerWeights, Matrix, Weights};

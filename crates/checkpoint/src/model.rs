@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::chat::{self, ChatDefaults};
 use crate::config::ModelConfig;
 use crate::config_json::{self, Dialect};
-use crate::error::{CheckpointError, printable};
+use crate::error::{CheckpointError, Place, printable};
 use crate::folder::Folder;
-use crate::shards::{self, Shards};
-use crate::tensors::TensorTable;
+use crate::gguf::{self, Gguf};
+use crate::shards::{self, Shards, split_name};
+use crate::tensors::{Tensor, TensorTable};
 use crate::tokenizer::{O200K_HARMONY_TOKENS, TokenizerSource};
 use crate::weights::Weights;
-use crate::{hf, licence, original};
+use crate::{gguf_config, gguf_model, gguf_split, hf, licence, map, original};
 
 /// A model as opened: recognised, checked and mapped. Only vectors (norms, biases, sinks) were
 /// converted.
@@ -45,6 +46,8 @@ pub enum Layout {
     HuggingFace,
     /// OpenAI's `original/`: `config.json` and safetensors with openai/gpt-oss's names.
     Original,
+    /// One GGUF file, or a split one.
+    Gguf,
 }
 
 /// A file with weights.
@@ -72,7 +75,9 @@ pub struct TensorInfo {
 }
 
 impl Model {
-    /// Opens a model: a folder in the Hugging Face or OpenAI layout, or a file of it.
+    /// Opens a model: a folder in the Hugging Face or OpenAI layout or with one GGUF file, or a
+    /// file of these. Where a folder holds several layouts, Hugging Face's is taken first, then
+    /// `original/`.
     ///
     /// Weights are mapped, not read; see `map.rs` for what that asks of other programs.
     ///
@@ -119,15 +124,78 @@ fn open_folder(path: &Path, folder: &Folder) -> Result<Model, CheckpointError> {
         let shards = shards::open(folder, &names)?;
         return open_safetensors(path, folder, shards);
     }
-    Err(CheckpointError::NoModel { folder: path.to_path_buf(), found: summary(&names) })
+    // The published repositories hold OpenAI's layout in a folder of its own.
+    let original = folder.path("original");
+    if matches!(folder, Folder::Disk(_)) && original.join("config.json").is_file() {
+        return open_folder(&original, &Folder::Disk(&original));
+    }
+    let first_or_only =
+        |name: &&String| !matches!(split_name(name, ".gguf"), Some((_, part, _)) if part > 1);
+    let gguf: Vec<&String> =
+        names.iter().filter(|name| name.ends_with(".gguf")).filter(first_or_only).collect();
+    match gguf.as_slice() {
+        [] => Err(CheckpointError::NoModel { folder: path.to_path_buf(), found: summary(&names) }),
+        [name] => open_gguf(path, folder, name),
+        several => Err(CheckpointError::SeveralModels {
+            folder: path.to_path_buf(),
+            candidates: several.iter().map(|name| printable(name)).collect(),
+        }),
+    }
 }
 
 fn open_file(path: &Path) -> Result<Model, CheckpointError> {
-    let folder_path = path.parent().unwrap_or(Path::new(""));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder_path = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
     let folder = Folder::Disk(folder_path);
-    let shards = shards::open_file(&folder, &name)?;
-    open_safetensors(path, &folder, shards)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name == "config.json" || name.ends_with(".index.json") {
+        return open_folder(folder_path, &folder);
+    }
+    let io = |source| CheckpointError::Io { file: path.to_path_buf(), source };
+    let bytes = map::map(path).map_err(io)?;
+    if bytes.starts_with(gguf::MAGIC) || name.ends_with(".gguf") {
+        return open_gguf(path, &folder, &name);
+    }
+    if name.ends_with(".safetensors") {
+        let shards = shards::open_file(&folder, &name)?;
+        return open_safetensors(path, &folder, shards);
+    }
+    if bytes.starts_with(b"GPT-OSS v1.0") {
+        return Err(CheckpointError::Unsupported {
+            file: path.to_path_buf(),
+            place: Place::File,
+            what: "the format of metal/model.bin; the folders above and beside it are".to_owned(),
+        });
+    }
+    Err(CheckpointError::Invalid {
+        file: path.to_path_buf(),
+        place: Place::File,
+        expected: "a GGUF or safetensors file, or a folder".to_owned(),
+        found: if bytes.is_empty() { "an empty file".into() } else { "another file".into() },
+    })
+}
+
+fn open_gguf(path: &Path, folder: &Folder, name: &str) -> Result<Model, CheckpointError> {
+    let (Gguf { metadata, tensors }, files) = gguf_split::open(folder, name)?;
+    let mut table = TensorTable { file: folder.path(name), tensors };
+    let mut tensors = describe(&table);
+    let config = gguf_config::config(&metadata, &table)?;
+    let weights = gguf_model::weights(&config, &mut table)?;
+    mark_unused(&mut tensors, &table);
+    let file = |(name, bytes): (String, u64)| ModelFile { path: folder.path(&name), bytes };
+    Ok(Model {
+        tokenizer: gguf_config::tokenizer(&metadata, &config)?,
+        chat: gguf_config::chat(&metadata)?,
+        licence: metadata.string("general.license")?.map(printable),
+        path: path.to_path_buf(),
+        files: files.into_iter().map(file).collect(),
+        config,
+        weights,
+        layout: Layout::Gguf,
+        tensors,
+    })
 }
 
 fn open_safetensors(
@@ -171,7 +239,7 @@ fn tokenizer(folder: &Folder, config: &ModelConfig) -> Result<TokenizerSource, C
 }
 
 fn describe(table: &TensorTable) -> Vec<TensorInfo> {
-    let info = |(name, tensor): (&String, &crate::tensors::Tensor)| TensorInfo {
+    let info = |(name, tensor): (&String, &Tensor)| TensorInfo {
         name: name.clone(),
         dtype: tensor.dtype.name(),
         shape: tensor.shape.clone(),

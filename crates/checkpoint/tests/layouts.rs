@@ -14,6 +14,8 @@ fn every_layout_opens() {
         ("t64/mxfp4", Layout::HuggingFace),
         ("t64/bf16", Layout::HuggingFace),
         ("t64/original", Layout::Original),
+        ("t64/model.gguf", Layout::Gguf),
+        ("t96/model.gguf", Layout::Gguf),
         ("t96/mxfp4", Layout::HuggingFace),
         ("t96/original", Layout::Original),
     ] {

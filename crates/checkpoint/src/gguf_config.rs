@@ -1,0 +1,236 @@
+//! The configuration, tokenizer and sampling that the metadata of a GGUF file states.
+//!
+//! Source of the keys: gguf-py/gguf/constants.py and src/models/openai-moe.cpp of llama.cpp, and
+//! Ollama's variant of them (architecture `gptoss`), which leaves some out.
+
+use crate::chat::ChatDefaults;
+use crate::config::{LayerType, ModelConfig, YarnScaling};
+use crate::config_json::{
+    LAYERS_MAX, RMS_NORM_EPS, ROPE_THETA, SLIDING_WINDOW, SWIGLU_LIMIT, YARN, alternating,
+};
+use crate::error::{CheckpointError, Place, printable};
+use crate::gguf_metadata::Metadata;
+use crate::tensors::TensorTable;
+use crate::tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, TokenizerSource};
+
+/// Reads the configuration; numbers that Ollama's files leave out come from the tensors.
+pub(crate) fn config(
+    metadata: &Metadata,
+    table: &TensorTable,
+) -> Result<ModelConfig, CheckpointError> {
+    let keys = Keys { metadata, prefix: architecture(metadata)? };
+    let layers = keys.required("block_count")?;
+    let heads = keys.required("attention.head_count")?;
+    let vocab_size = rows(table, "token_embd.weight", 0)?;
+    let config = ModelConfig {
+        vocab_size,
+        hidden_size: keys.required("embedding_length")?,
+        intermediate_size: match keys.count("expert_feed_forward_length")? {
+            Some(n) => n,
+            None => rows(table, "blk.0.ffn_gate_exps.weight", 1)?,
+        },
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        num_key_value_heads: keys.required("attention.head_count_kv")?,
+        head_dim: match keys.count("attention.key_length")? {
+            Some(n) => n,
+            None => rows(table, "blk.0.attn_q.weight", 0)? / heads.max(1),
+        },
+        num_local_experts: keys.required("expert_count")?,
+        num_experts_per_tok: keys.required("expert_used_count")?,
+        sliding_window: keys.count("attention.sliding_window")?.unwrap_or(SLIDING_WINDOW),
+        layer_types: layer_types(&keys, layers)?,
+        rms_norm_eps: keys.number("attention.layer_norm_rms_epsilon")?.unwrap_or(RMS_NORM_EPS),
+        rope_theta: keys.number("rope.freq_base")?.unwrap_or(ROPE_THETA),
+        rope_scaling: rope_scaling(&keys)?,
+        // The files do not state it: llama.cpp has it in its code.
+        swiglu_limit: SWIGLU_LIMIT,
+        max_position_embeddings: keys.required("context_length")?,
+    };
+    for (key, expected) in [
+        ("attention.value_length", config.head_dim),
+        ("rope.dimension_count", config.head_dim),
+        ("vocab_size", vocab_size),
+    ] {
+        if let Some(found) = keys.count(key)?.filter(|found| *found != expected) {
+            return Err(keys.invalid(key, &expected.to_string(), found.to_string()));
+        }
+    }
+    config.check().map_err(|problem| CheckpointError::Invalid {
+        file: metadata.file.clone(),
+        place: Place::Field(problem.field.to_owned()),
+        expected: problem.expected,
+        found: problem.found,
+    })?;
+    Ok(config)
+}
+
+/// The keys of one architecture.
+struct Keys<'a> {
+    metadata: &'a Metadata,
+    prefix: &'static str,
+}
+
+impl Keys<'_> {
+    fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+
+    fn count(&self, name: &str) -> Result<Option<usize>, CheckpointError> {
+        self.metadata.count(&self.key(name))
+    }
+
+    fn required(&self, name: &str) -> Result<usize, CheckpointError> {
+        self.metadata.required_count(&self.key(name))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<f64>, CheckpointError> {
+        self.metadata.number(&self.key(name))
+    }
+
+    fn invalid(&self, name: &str, expected: &str, found: String) -> CheckpointError {
+        self.metadata.invalid(&self.key(name), expected, found)
+    }
+}
+
+fn architecture(metadata: &Metadata) -> Result<&'static str, CheckpointError> {
+    const KEY: &str = "general.architecture";
+    match metadata.string(KEY)? {
+        Some("gpt-oss") => Ok("gpt-oss"),
+        Some("gptoss") => Ok("gptoss"),
+        Some(other) => Err(CheckpointError::UnknownArchitecture {
+            file: metadata.file.clone(),
+            place: Place::Field(KEY.to_owned()),
+            found: printable(other),
+            known: "general.architecture gpt-oss or gptoss",
+        }),
+        None => Err(metadata.invalid(KEY, "gpt-oss", "nothing".to_owned())),
+    }
+}
+
+/// The size of an axis of a tensor that every model has.
+fn rows(table: &TensorTable, name: &str, axis: usize) -> Result<usize, CheckpointError> {
+    let shape = table.shape(name)?;
+    shape.get(axis).copied().ok_or_else(|| CheckpointError::Invalid {
+        file: table.file.clone(),
+        place: Place::Tensor(name.to_owned()),
+        expected: format!("at least {} axes", axis + 1),
+        found: format!("shape {shape:?}"),
+    })
+}
+
+fn layer_types(keys: &Keys, layers: usize) -> Result<Vec<LayerType>, CheckpointError> {
+    const PATTERN: &str = "attention.sliding_window_pattern";
+    let usual = alternating(layers.min(LAYERS_MAX));
+    let Some(pattern) = keys.metadata.integers(&keys.key(PATTERN))? else { return Ok(usual) };
+    match pattern.as_slice() {
+        // A period: the last layer of each group of so many sees everything.
+        [2] => Ok(usual),
+        flags if flags.len() == layers && flags.iter().all(|flag| matches!(flag, 0 | 1)) => {
+            let kind = |flag: &i64| match flag {
+                1 => LayerType::SlidingAttention,
+                _ => LayerType::FullAttention,
+            };
+            Ok(flags.iter().map(kind).collect())
+        }
+        other => {
+            let found = match other {
+                [one] => one.to_string(),
+                many => format!("a list of {}", many.len()),
+            };
+            let what = format!("{found}; 2 and a list with 0 or 1 for each layer are");
+            Err(keys.metadata.unsupported(&keys.key(PATTERN), what))
+        }
+    }
+}
+
+/// YaRN is always untruncated: llama.cpp rounds the correction range, the models were trained
+/// without. A file that does not name a type has YaRN, as Ollama's.
+fn rope_scaling(keys: &Keys) -> Result<Option<YarnScaling>, CheckpointError> {
+    const TYPE: &str = "rope.scaling.type";
+    match keys.metadata.string(&keys.key(TYPE))? {
+        None | Some("yarn") => {}
+        Some("none") => return Ok(None),
+        Some(other) => {
+            let what = format!("`{}`; only yarn and none are", printable(other));
+            return Err(keys.metadata.unsupported(&keys.key(TYPE), what));
+        }
+    }
+    for (key, usual) in [
+        ("rope.scaling.attn_factor", 1.0),
+        ("rope.scaling.yarn_ext_factor", 1.0),
+        ("rope.scaling.yarn_attn_factor", 1.0),
+        ("rope.scaling.yarn_log_multiplier", 0.0),
+    ] {
+        if let Some(found) = keys.number(key)?.filter(|found| *found != usual) {
+            let what = format!("{found}; only {usual} is");
+            return Err(keys.metadata.unsupported(&keys.key(key), what));
+        }
+    }
+    Ok(Some(YarnScaling {
+        factor: keys.number("rope.scaling.factor")?.unwrap_or(YARN.factor),
+        beta_fast: keys.number("rope.scaling.yarn_beta_fast")?.unwrap_or(YARN.beta_fast),
+        beta_slow: keys.number("rope.scaling.yarn_beta_slow")?.unwrap_or(YARN.beta_slow),
+        original_max_position_embeddings: keys
+            .count("rope.scaling.original_context_length")?
+            .unwrap_or(YARN.original_max_position_embeddings),
+        truncate: false,
+    }))
+}
+
+/// Stop tokens and sampling.
+pub(crate) fn chat(metadata: &Metadata) -> Result<ChatDefaults, CheckpointError> {
+    let ids = |key: &str| -> Result<Vec<u32>, CheckpointError> {
+        let Some(list) = metadata.integers(key)? else { return Ok(Vec::new()) };
+        let ids: Option<Vec<u32>> = list.iter().map(|id| u32::try_from(*id).ok()).collect();
+        ids.ok_or_else(|| metadata.invalid(key, "token ids", "other numbers".to_owned()))
+    };
+    let mut eos_token_ids = ids("tokenizer.ggml.eos_token_ids")?;
+    for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
+        for id in ids(key)? {
+            if !eos_token_ids.contains(&id) {
+                eos_token_ids.push(id);
+            }
+        }
+    }
+    Ok(ChatDefaults {
+        eos_token_ids,
+        bos_token_id: ids("tokenizer.ggml.bos_token_id")?.first().copied(),
+        temperature: metadata.number("general.sampling.temp")?,
+        top_p: metadata.number("general.sampling.top_p")?,
+        top_k: metadata.count("general.sampling.top_k")?,
+        ..ChatDefaults::default()
+    })
+}
+
+/// The vocabulary in the file, if it has one.
+pub(crate) fn tokenizer(
+    metadata: &Metadata,
+    config: &ModelConfig,
+) -> Result<TokenizerSource, CheckpointError> {
+    const TOKENS: &str = "tokenizer.ggml.tokens";
+    let model = metadata.string("tokenizer.ggml.model")?;
+    let (Some(model), Some(tokens)) = (model, metadata.strings(TOKENS)?) else {
+        return Ok(match config.vocab_size {
+            O200K_HARMONY_TOKENS => TokenizerSource::O200kHarmony,
+            _ => TokenizerSource::Missing,
+        });
+    };
+    if tokens.len() > config.vocab_size {
+        let expected = format!("at most {}, the rows of the embedding", config.vocab_size);
+        return Err(metadata.invalid(TOKENS, &expected, tokens.len().to_string()));
+    }
+    let token_types = metadata.integers("tokenizer.ggml.token_type")?.unwrap_or_default();
+    if !token_types.is_empty() && token_types.len() != tokens.len() {
+        let expected = format!("{}, one a token", tokens.len());
+        let found = token_types.len().to_string();
+        return Err(metadata.invalid("tokenizer.ggml.token_type", &expected, found));
+    }
+    Ok(TokenizerSource::Gguf(GgufVocabulary {
+        model: model.to_owned(),
+        pre: metadata.string("tokenizer.ggml.pre")?.map(str::to_owned),
+        tokens: tokens.clone(),
+        token_types,
+        merges: metadata.strings("tokenizer.ggml.merges")?.cloned(),
+    }))
+}
