@@ -5,7 +5,9 @@
 //! [`safetensors`], `shards`, `config_json`, `hf` and `original` (two layouts); `gguf_metadata`,
 //! `gguf`, `gguf_split`, `gguf_config` and `gguf_model` (the third); `chat`, `tokenizer` and
 //! `licence` (what else lies beside the weights); `model` (a path becomes a [`Model`]);
-//! [`embedded`] (the model in the program); [`locate`] (a name becomes a path).
+//! `parameters`, `formats` and [`presets`] (how large a model is, how it is stored, and the known
+//! shapes); [`embedded`] (the model in the program); `places` and [`mod@locate`] (a name becomes a
+//! path).
 
 #![deny(unsafe_code)]
 
@@ -17,6 +19,7 @@ pub mod embedded;
 mod error;
 mod fields;
 mod folder;
+mod formats;
 mod gguf;
 mod gguf_config;
 mod gguf_metadata;
@@ -28,17 +31,26 @@ pub mod locate;
 mod map;
 mod model;
 mod original;
+mod parameters;
+mod places;
+pub mod presets;
 pub mod safetensors;
 mod shards;
 mod tensors;
 mod tokenizer;
 pub mod weights;
+mod write;
 
 pub use bytes::Bytes;
 pub use chat::{ChatDefaults, HarmonyDefaults};
 pub use config::{LayerType, ModelConfig, YarnScaling};
 pub use error::{CheckpointError, Place};
+pub use formats::{FormatUse, Part};
+pub use locate::{Located, locate};
 pub use model::{Layout, Model, ModelFile, TensorInfo};
+pub use parameters::{KV_ELEMENT_BYTES, Parameters};
+pub use presets::Preset;
 pub use tensors::{Dtype, Tensor};
 pub use tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, StringArray, TokenizerSource};
 pub use weights::{ExpertLayout, Experts, LayerWeights, Matrix, Weights};
+pub use write::{TensorToWrite, write_atomically, write_safetensors};
