@@ -79,11 +79,11 @@ impl ModelConfig {
     /// The first field that cannot.
     pub fn check(&self) -> Result<(), ConfigProblem> {
         // Far above every model of the family (V 201088, D 2880, 36 layers, 128 experts), and
-        // such that the largest product, E · 2F · D, stays below 2⁶³.
+        // such that the parameters of all layers, about L · E · 3F · D, stay below 2⁶³.
         let bounds = [
             ("vocab_size", self.vocab_size, 1 << 24),
-            ("hidden_size", self.hidden_size, 1 << 20),
-            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("hidden_size", self.hidden_size, 1 << 18),
+            ("intermediate_size", self.intermediate_size, 1 << 18),
             ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
             ("num_attention_heads", self.num_attention_heads, 1 << 12),
             ("num_key_value_heads", self.num_key_value_heads, 1 << 12),
