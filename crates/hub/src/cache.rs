@@ -12,6 +12,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Checksum;
 use crate::error::HubError;
@@ -96,7 +97,7 @@ impl RepoCache {
         let folder = path.parent().unwrap_or(&path);
         fs::create_dir_all(folder).map_err(HubError::io(folder, "create the folder"))?;
         // Not below refs/, where every file counts as a reference.
-        let part = self.folder().join(format!("ref.{}.tmp", std::process::id()));
+        let part = self.folder().join(scratch_name("ref"));
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&part)?;
             file.write_all(commit.as_bytes())?;
@@ -145,8 +146,7 @@ impl RepoCache {
         let folder = entry.parent().unwrap_or(&entry);
         fs::create_dir_all(folder).map_err(HubError::io(folder, "create the folder"))?;
         // Under a name of its own first: the rename replaces whatever is there in one step.
-        let name = format!("link.{}.{}.tmp", file.checksum.as_str(), std::process::id());
-        let part = self.folder().join("blobs").join(name);
+        let part = self.folder().join("blobs").join(scratch_name("link"));
         let write = || -> std::io::Result<()> {
             match fs::remove_file(&part) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -189,6 +189,13 @@ impl RepoCache {
         file.lock().map_err(error)?;
         Ok(file)
     }
+}
+
+/// A file name that no other thread or process uses at the same time.
+pub(crate) fn scratch_name(purpose: &str) -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!(".{purpose}.{}.{count}.tmp", std::process::id())
 }
 
 /// Makes renames in a folder last through a crash, where folders can be opened.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::cache::scratch_name;
 use crate::error::HubError;
 use crate::snapshot::Contents;
 
@@ -55,7 +56,7 @@ pub(crate) fn add(
         });
     }
     let snapshot = fs::canonicalize(snapshot).map_err(HubError::io(snapshot, "find"))?;
-    let part = store.join(format!(".{name}.{}.tmp", std::process::id()));
+    let part = store.join(scratch_name(name));
     remove_folder(&part)?;
     for file in files {
         let (from, to) = (snapshot.join(file), part.join(file));
