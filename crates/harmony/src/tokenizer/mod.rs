@@ -4,30 +4,34 @@
 //! `char_class` and `split` (a text to pieces), `token_table` (ids and bytes), `merge` (a piece
 //! to tokens), `special` (names in a text), then the encoders `o200k` and `rank_bpe`.
 
+mod byte_alphabet;
+mod byte_bpe;
 mod char_class;
 mod error;
+mod json;
 mod merge;
 mod o200k;
-mod rank_bpe;
+mod pipeline;
 mod special;
+mod spelling;
 mod split;
 mod token_table;
 mod utf8_stream;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 pub use error::TokenizerError;
 pub use utf8_stream::Utf8Stream;
 
-use rank_bpe::RankBpe;
+use byte_bpe::ByteBpe;
+use pipeline::Pipeline;
 use special::{AddedTokens, Segment};
-use split::SplitPattern;
 use token_table::TokenTable;
 
 /// The number of a token in a vocabulary, and of its row in a model's embedding.
 pub type TokenId = u32;
 
-/// A vocabulary with its rules: encodes text, decodes ids. Share it in an [`Arc`].
+/// A vocabulary with its rules: encodes text, decodes ids. A clone costs nothing.
 ///
 /// ```
 /// use gptoss_harmony::Tokenizer;
@@ -41,7 +45,11 @@ pub type TokenId = u32;
 /// assert_eq!(tokenizer.encode_with_specials("<|end|>"), [200007]);
 /// # Ok::<(), gptoss_harmony::TokenizerError>(())
 /// ```
-pub struct Tokenizer {
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Parts>);
+
+/// What a tokenizer consists of; clones share it.
+struct Parts {
     name: String,
     table: TokenTable,
     added: AddedTokens,
@@ -50,25 +58,31 @@ pub struct Tokenizer {
 
 /// How ordinary text becomes ids.
 enum Encoder {
-    Ranks(RankBpe),
+    Bytes(ByteBpe),
+    Pipeline(Box<Pipeline>),
 }
 
 impl Tokenizer {
+    /// A tokenizer of these parts; `table` has the bytes of the added tokens as well.
+    fn new(name: &str, table: TokenTable, added: AddedTokens, encoder: Encoder) -> Tokenizer {
+        Tokenizer(Arc::new(Parts { name: name.to_owned(), table, added, encoder }))
+    }
+
     /// The tokenizer of the gpt-oss models; it is embedded and made once per process.
     pub fn o200k_harmony() -> Arc<Tokenizer> {
-        static TOKENIZER: OnceLock<Arc<Tokenizer>> = OnceLock::new();
-        let tokenizer = TOKENIZER.get_or_init(|| {
-            let mut table = o200k::tokens();
-            let pattern = SplitPattern::O200k { digits_max: 3 };
-            let encoder = Encoder::Ranks(RankBpe::new(&table, pattern));
-            let added = o200k::added_tokens();
-            for token in &added {
-                table.insert(token.id, token.name.as_bytes());
-            }
-            let (name, added) = ("o200k_harmony".to_owned(), AddedTokens::new(added));
-            Arc::new(Tokenizer { name, table, added, encoder })
-        });
-        Arc::clone(tokenizer)
+        Arc::clone(o200k::tokenizer())
+    }
+
+    /// The tokenizer that a tokenizer.json of Hugging Face describes.
+    ///
+    /// The file of a gpt-oss model gives [`Tokenizer::o200k_harmony`]. An added token counts as
+    /// special if the file says so or if its name has the form `<|…|>`. Added tokens that are not
+    /// special are recognised by [`Tokenizer::encode_with_specials`] only.
+    ///
+    /// # Errors
+    /// If the bytes are no such file, or the tokenizer is of a kind that is not supported.
+    pub fn from_json(bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
+        json::parse(bytes)
     }
 
     /// The ids of ordinary text: what looks like a special token stays text.
@@ -77,7 +91,7 @@ impl Tokenizer {
     /// comes from a user, a file or a tool goes through here.
     pub fn encode(&self, text: &str) -> Vec<TokenId> {
         let mut ids = Vec::new();
-        self.encode_into(text, &mut ids);
+        self.encode_into(text, true, &mut ids);
         ids
     }
 
@@ -86,9 +100,9 @@ impl Tokenizer {
     /// Never for text from outside, see [`Tokenizer::encode`].
     pub fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
         let mut ids = Vec::new();
-        for segment in self.added.segments(text) {
+        for (index, segment) in self.0.added.segments(text).into_iter().enumerate() {
             match segment {
-                Segment::Ordinary(text) => self.encode_into(text, &mut ids),
+                Segment::Ordinary(text) => self.encode_into(text, index == 0, &mut ids),
                 Segment::Added(id) => ids.push(id),
             }
         }
@@ -97,42 +111,48 @@ impl Tokenizer {
 
     /// The ids of bytes that need not be UTF-8; those of [`Tokenizer::encode`] if they are.
     ///
-    /// Their tokens are the given bytes again, whatever these are.
+    /// With a byte-level vocabulary such as o200k_harmony the tokens are the given bytes again,
+    /// whatever these are, and the ids are tiktoken's. With others, bytes that are not UTF-8 are
+    /// encoded as U+FFFD.
     pub fn encode_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
-        let mut ids = Vec::new();
-        match &self.encoder {
-            Encoder::Ranks(bpe) => bpe.encode_bytes(&self.table, bytes, &mut ids),
+        match &self.0.encoder {
+            Encoder::Bytes(bpe) => {
+                let mut ids = Vec::new();
+                bpe.encode_bytes(&self.0.table, bytes, &mut ids);
+                ids
+            }
+            Encoder::Pipeline(_) => self.encode(&String::from_utf8_lossy(bytes)),
         }
-        ids
     }
 
-    /// Appends the ids of ordinary text.
-    fn encode_into(&self, text: &str, ids: &mut Vec<TokenId>) {
-        match &self.encoder {
-            Encoder::Ranks(bpe) => bpe.encode(&self.table, text, ids),
+    /// Appends the ids of ordinary text; `at_start` if nothing stands before it.
+    fn encode_into(&self, text: &str, at_start: bool, ids: &mut Vec<TokenId>) {
+        match &self.0.encoder {
+            Encoder::Bytes(bpe) => bpe.encode(&self.0.table, text, ids),
+            Encoder::Pipeline(pipeline) => pipeline.encode(text, at_start, ids),
         }
     }
 
     /// The id of the special token with this name, such as `<|start|>`.
     pub fn special(&self, name: &str) -> Option<TokenId> {
-        self.added.special(name)
+        self.0.added.special(name)
     }
 
     /// The special tokens with their ids, in the order of the ids.
     pub fn special_tokens(&self) -> impl Iterator<Item = (&str, TokenId)> {
-        self.added.specials()
+        self.0.added.specials()
     }
 
     /// Whether the id is a special token.
     pub fn is_special(&self, id: TokenId) -> bool {
-        self.added.is_special(id)
+        self.0.added.is_special(id)
     }
 
     /// The bytes of a token; those of its name for a special token, `None` if there is no such id.
     ///
     /// A token may end in the middle of a code point, see [`Utf8Stream`].
     pub fn token_bytes(&self, id: TokenId) -> Option<&[u8]> {
-        self.table.get(id)
+        self.0.table.get(id)
     }
 
     /// The bytes of all tokens, one after another.
@@ -144,7 +164,7 @@ impl Tokenizer {
         for &id in ids {
             let token = self.token_bytes(id).ok_or_else(|| TokenizerError::UnknownToken {
                 id,
-                tokenizer: self.name.clone(),
+                tokenizer: self.0.name.clone(),
                 vocab_size: self.vocab_size(),
             })?;
             bytes.extend_from_slice(token);
@@ -162,11 +182,19 @@ impl Tokenizer {
 
     /// The largest id plus one; ids below it may be unused.
     pub fn vocab_size(&self) -> usize {
-        self.table.len()
+        self.0.table.len()
     }
 
     /// What the tokenizer is called, such as `o200k_harmony`.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut fields = formatter.debug_struct("Tokenizer");
+        fields.field("name", &self.name()).field("vocab_size", &self.vocab_size());
+        fields.finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! The bytes of every token by id, and the way back from bytes to the id.
 
+use std::hash::{BuildHasher, RandomState};
+
 use super::TokenId;
 
 /// The bytes of the tokens, one after another; ids may have gaps.
@@ -48,9 +50,10 @@ impl TokenTable {
 
 /// From the bytes of a token to its id: a hash table of ids with open addressing.
 ///
-/// The keys lie in a [`TokenTable`] and are not copied. What is looked up cannot change the table,
-/// so no text can make its probes longer than its vocabulary makes them.
+/// The keys lie in a [`TokenTable`] and are not copied. The hash is keyed at random, so that a
+/// hostile vocabulary cannot make its tokens collide; the order of the slots is never seen.
 pub(super) struct TokenIndex {
+    hasher: RandomState,
     /// Ids plus one; 0 is a free slot. The length is a power of two, at most half of it used.
     slots: Vec<u32>,
 }
@@ -59,7 +62,7 @@ impl TokenIndex {
     /// An index of these ids of `table`; of two with the same bytes the first is kept.
     pub(super) fn new(table: &TokenTable, ids: impl Iterator<Item = TokenId>) -> TokenIndex {
         let slots = (2 * table.len()).next_power_of_two().max(2);
-        let mut index = TokenIndex { slots: vec![0; slots] };
+        let mut index = TokenIndex { hasher: RandomState::new(), slots: vec![0; slots] };
         for id in ids {
             if let Some(bytes) = table.get(id) {
                 let slot = index.find(table, bytes);
@@ -79,7 +82,7 @@ impl TokenIndex {
     /// The slot of these bytes, or the free one where they belong.
     fn find(&self, table: &TokenTable, bytes: &[u8]) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = hash(bytes) as usize & mask;
+        let mut slot = self.hasher.hash_one(bytes) as usize & mask;
         while let Some(id) = self.slots[slot].checked_sub(1) {
             if table.get(id) == Some(bytes) {
                 break;
@@ -88,18 +91,4 @@ impl TokenIndex {
         }
         slot
     }
-}
-
-/// A multiplicative hash, eight bytes a step; the length is part of it.
-fn hash(bytes: &[u8]) -> u64 {
-    // The golden ratio in 64 bits: an odd factor without structure (Knuth, TAOCP 3, 6.4).
-    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut state = bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        state = (state.rotate_left(29) ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
-    }
-    // The low bits choose the slot, and the high ones are the best mixed.
-    state ^ (state >> 32)
 }
