@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Runner};
 use crate::step::{Outcome, Report, cargo, counted, shown};
 use crate::{fuzz, scripts};
 
@@ -51,13 +51,16 @@ fn steps(root: &Path, extent: Extent, report: &mut Report) -> Result<(), String>
     }
     if has_nextest(root) {
         let arguments = on_all(&["nextest", "run", "--no-fail-fast"]);
-        report.step("test", |counts| counted(cargo(root, &arguments), counts))?;
+        report.step("test", |counts| counted(Runner::Nextest, cargo(root, &arguments), counts))?;
         // nextest runs no examples of the documentation.
         let arguments = on_all(&["test", "--doc", "--no-fail-fast"]);
-        report.step("doctest", |counts| counted(cargo(root, &arguments), counts))?;
+        report.step("doctest", |counts| {
+            counted(Runner::CargoTest, cargo(root, &arguments), counts)
+        })?;
     } else {
         let arguments = on_all(&["test", "--no-fail-fast"]);
-        report.step("test", |counts| counted(cargo(root, &arguments), counts))?;
+        report
+            .step("test", |counts| counted(Runner::CargoTest, cargo(root, &arguments), counts))?;
     }
     report.step("count", |counts| some_passed(*counts))?;
     if full {

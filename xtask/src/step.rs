@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Runner};
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,18 +88,22 @@ pub fn shown(mut command: Command) -> Outcome {
 }
 
 /// Runs a test runner to its end, shows its output and adds the tests it reports to `counts`.
-pub fn counted(mut command: Command, counts: &mut Counts) -> Outcome {
+pub fn counted(runner: Runner, mut command: Command, counts: &mut Counts) -> Outcome {
     // Colours would hide the numbers of the summary from the parser.
     command.env("CARGO_TERM_COLOR", "never");
     print_command(&command);
-    match copy_lines(command, counts) {
+    match copy_lines(runner, command, counts) {
         Ok(status) => outcome_of(status),
         Err(error) => Outcome::Failed(format!("cannot run the tests: {error}")),
     }
 }
 
 /// Copies both outputs of a command to standard output, line by line, counting on the way.
-fn copy_lines(mut command: Command, counts: &mut Counts) -> std::io::Result<ExitStatus> {
+fn copy_lines(
+    runner: Runner,
+    mut command: Command,
+    counts: &mut Counts,
+) -> std::io::Result<ExitStatus> {
     let (reader, writer) = std::io::pipe()?;
     let mut child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     // The command holds writing ends of the pipe, which would never end while they are open.
@@ -108,7 +112,7 @@ fn copy_lines(mut command: Command, counts: &mut Counts) -> std::io::Result<Exit
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
         std::io::stdout().write_all(&line)?;
-        counts.add_line(&String::from_utf8_lossy(&line));
+        counts.add_line(runner, &String::from_utf8_lossy(&line));
         line.clear();
     }
     child.wait()
@@ -135,7 +139,8 @@ mod tests {
         let skipped = report.step("fuzz", |_| Outcome::Skipped("no crates".into()));
         assert_eq!(skipped, Ok(()));
         let failed = report.step("test", |counts| {
-            counts.add_line("test result: FAILED. 3 passed; 1 failed; 0 ignored");
+            counts
+                .add_line(Runner::CargoTest, "test result: FAILED. 3 passed; 1 failed; 0 ignored");
             Outcome::Failed("exit status: 101".into())
         });
         assert_eq!(failed, Err("test: exit status: 101".to_string()));
@@ -157,10 +162,12 @@ mod tests {
     #[test]
     fn output_of_a_runner_is_counted_and_its_status_kept() {
         let mut counts = Counts::default();
-        let outcome = counted(cargo(Path::new("."), &["--version"]), &mut counts);
+        let outcome =
+            counted(Runner::CargoTest, cargo(Path::new("."), &["--version"]), &mut counts);
         assert_eq!(outcome, Outcome::Passed);
         assert_eq!(counts, Counts::default());
-        let outcome = counted(cargo(Path::new("."), &["no-such-command"]), &mut counts);
+        let outcome =
+            counted(Runner::CargoTest, cargo(Path::new("."), &["no-such-command"]), &mut counts);
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     }
 }
