@@ -1,7 +1,7 @@
 //! Tokenizers, the harmony chat format and its streaming parser: text and token ids, no model.
 //!
 //! In reading order: [`tokenizer`] turns text into ids; `conversation` and `instructions` are
-//! what is said; `typescript`, `system`, `encoding` and `render` write it as ids; `parse` reads
+//! what is said; `typescript`, `system`, `encoding` and `render` write it as ids; [`parse`] reads
 //! the ids that a model generates.
 
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod conversation;
 mod encoding;
 mod error;
 mod instructions;
+pub mod parse;
 mod render;
 mod system;
 pub mod tokenizer;
@@ -23,4 +24,6 @@ pub use instructions::{
     ToolNamespace, ToolNamespaces,
 };
 pub use render::{AnalysisRule, RecipientPosition, RenderOptions};
-pub use tokenizer::{TokenId, Tokenizer, TokenizerError, Utf8Stream};
+pub use tokenizer::{
+    TokenId, TokenType, Tokenizer, TokenizerError, Utf8Stream, Vocabulary, VocabularyModel,
+};

@@ -15,6 +15,10 @@
 //! default of an enum stands in quotes, are those that openai-harmony 0.0.8 shows, because the
 //! models saw its output; `testdata/harmony/render.jsonl.gz` holds the cases.
 
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
 
 /// The number of nested schemas that are rendered; deeper ones are an error.
@@ -206,8 +210,22 @@ fn default_comment(schema: &Value, enum_default: EnumDefault) -> Option<String> 
         // Not escaped: the quotes only show where the text begins and ends.
         Value::String(value) if !is_enum => format!("default: \"{value}\""),
         Value::String(value) if enum_default == EnumDefault::Bare => format!("default: {value}"),
-        other => format!("default: {other}"),
+        other => format!("default: {}", json_text(other)),
     })
+}
+
+/// Compact JSON with the exponents that the models have seen, `1e21` and not `1e+21`.
+fn json_text(value: &Value) -> String {
+    struct PlainExponent;
+    impl Formatter for PlainExponent {
+        fn write_f64<W: ?Sized + io::Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
+            out.write_all(Value::from(value).to_string().replace("e+", "e").as_bytes())
+        }
+    }
+    let mut json = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, PlainExponent);
+    value.serialize(&mut serializer).expect("a value is JSON, and writing to memory does not fail");
+    String::from_utf8(json).expect("JSON is UTF-8")
 }
 
 fn trailing_comment(description: Option<&str>, default: Option<String>) -> String {
