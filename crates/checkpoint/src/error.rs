@@ -140,9 +140,13 @@ impl fmt::Display for Place {
 /// The text, cut to 100 characters and without control characters: names come from files that
 /// anyone can make, and end on a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    const CHARS_MAX: usize = 100;
+    printable_up_to(text, 100)
+}
+
+/// [`printable`] with another length, in characters.
+pub(crate) fn printable_up_to(text: &str, chars_max: usize) -> String {
     let mut out = String::new();
-    for c in text.chars().take(CHARS_MAX) {
+    for c in text.chars().take(chars_max) {
         // Controls, line separators and marks that reverse the direction of writing.
         if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             out.extend(c.escape_unicode());
@@ -150,7 +154,7 @@ pub(crate) fn printable(text: &str) -> String {
             out.push(c);
         }
     }
-    if text.chars().nth(CHARS_MAX).is_some() {
+    if text.chars().nth(chars_max).is_some() {
         out.push('…');
     }
     out

@@ -7,7 +7,7 @@
 //! `licence` (what else lies beside the weights); `model` (a path becomes a [`Model`]);
 //! `parameters`, `formats` and [`presets`] (how large a model is, how it is stored, and the known
 //! shapes); [`embedded`] (the model in the program); `places` and [`mod@locate`] (a name becomes a
-//! path).
+//! path); `write` (safetensors files, written whole or not at all).
 
 #![deny(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! The licence that a model's files state.
 
-use crate::error::{CheckpointError, printable};
+use crate::error::{CheckpointError, printable_up_to};
 use crate::folder::Folder;
 
 /// The licence in the front matter of README.md, or a sentence of it that begins with "Licence of
@@ -15,8 +15,13 @@ pub(crate) fn of_folder(folder: &Folder) -> Result<Option<String>, CheckpointErr
     Ok(licence.and_then(|bytes| {
         let text = start_of(&bytes);
         let title = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-        Some(printable(title))
+        Some(tidy(title))
     }))
+}
+
+/// A statement as it is shown: one line, without control characters, not endless.
+pub(crate) fn tidy(statement: &str) -> String {
+    printable_up_to(statement.trim(), 300)
 }
 
 /// As much of a text file as a licence is looked for in.
@@ -31,11 +36,11 @@ fn of_readme(text: &str) -> Option<String> {
         let mut front = lines.by_ref().take_while(|line| line.trim_end() != "---");
         let field = front.find_map(|line| line.strip_prefix("license:"));
         if let Some(value) = field {
-            return Some(printable(value.trim().trim_matches(['"', '\''])));
+            return Some(tidy(value.trim().trim_matches(['"', '\''])));
         }
     }
     let (_, rest) = text.split_once("Licence of the weights:")?;
-    Some(printable(rest.lines().next()?.trim()))
+    Some(tidy(rest.lines().next()?))
 }
 
 #[cfg(test)]

@@ -205,7 +205,9 @@ fn known_names(places: &Places) -> Vec<String> {
     let mut names = vec![embedded::NANO.to_owned()];
     names.extend(SHORT_NAMES.iter().map(|(short, _)| (*short).to_owned()));
     if let Some(store) = &places.store {
-        names.extend(entries(&store.join("models")));
+        let names_in_store = entries(&store.join("models"));
+        // Hidden entries are downloads that have not finished.
+        names.extend(names_in_store.into_iter().filter(|name| !name.starts_with('.')));
     }
     if let Some(cache) = &places.hub_cache {
         let repositories = entries(cache).into_iter().filter_map(|folder| {

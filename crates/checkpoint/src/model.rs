@@ -188,7 +188,7 @@ fn open_gguf(path: &Path, folder: &Folder, name: &str) -> Result<Model, Checkpoi
     Ok(Model {
         tokenizer: gguf_config::tokenizer(&metadata, &config)?,
         chat: gguf_config::chat(&metadata)?,
-        licence: metadata.string("general.license")?.map(printable),
+        licence: metadata.string("general.license")?.map(licence::tidy),
         path: path.to_path_buf(),
         files: files.into_iter().map(file).collect(),
         config,
