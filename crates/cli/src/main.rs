@@ -5,6 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+mod list;
+mod pull;
+mod rm;
+mod show;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -19,7 +24,12 @@ struct Cli {
 
 /// One variant a command; each has a file of its own name.
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Show(show::ShowArgs),
+    Pull(pull::PullArgs),
+    List(list::ListArgs),
+    Rm(rm::RmArgs),
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -34,7 +44,12 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    match *command {}
+    match command {
+        Command::Show(args) => show::run(args),
+        Command::Pull(args) => pull::run(args),
+        Command::List(args) => list::run(args),
+        Command::Rm(args) => rm::run(args),
+    }
 }
 
 /// Whether the error is a reader that went away, as in `gptoss … | head`.

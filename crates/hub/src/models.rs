@@ -74,6 +74,8 @@ fn stored_models(store: &Path) -> Vec<CachedModel> {
         if name.starts_with('.') || !(path.is_dir() || is_file) {
             continue;
         }
+        // A single file is found without its extension.
+        let name = if is_file { name.trim_end_matches(".gguf").to_owned() } else { name };
         let mut model = CachedModel {
             name,
             source: Source::Store,

@@ -37,7 +37,8 @@ impl Hub {
     /// `HubError::UnknownModel` with names that resemble it.
     pub fn plan_removal(&self, name: &str) -> Result<Removal, HubError> {
         let settings = self.settings();
-        let stored = entries(&settings.store).into_iter().find(|(found, _)| found == name);
+        let fits = |found: &str| found == name || found.strip_suffix(".gguf") == Some(name);
+        let stored = entries(&settings.store).into_iter().find(|(found, _)| fits(found));
         if let Some((name, path)) = stored.filter(|(found, _)| !found.starts_with('.')) {
             return Ok(Removal {
                 is_name_only: is_made_of_links(&path),

@@ -20,6 +20,9 @@ pub fn check_name(name: &str) -> Result<(), HubError> {
         && name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !name.ends_with('.')
+        // These are read as paths.
+        && !name.ends_with(".gguf")
+        && !name.ends_with(".safetensors")
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         && name != BUILT_IN;
     let portable = || {
@@ -31,7 +34,7 @@ pub fn check_name(name: &str) -> Result<(), HubError> {
     }
     Err(HubError::Name {
         thing: "name",
-        expected: "up to 64 letters, digits, `-`, `_` and `.`, other than `nano`",
+        expected: "up to 64 letters, digits, `-`, `_` and `.`, not a file's name and not `nano`",
         found: name.escape_debug().take(100).collect(),
     })
 }

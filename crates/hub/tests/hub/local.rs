@@ -89,8 +89,11 @@ fn parts_of_a_divided_gguf_file_are_missed() {
     let models = bench.client().cached_models();
     assert_eq!(models.len(), 2);
     assert_eq!(models[0].missing, ["m-00001-of-00003.gguf", "m-00003-of-00003.gguf"]);
-    assert_eq!((models[1].name.as_str(), models[1].bytes), ("single.gguf", 3));
+    assert_eq!((models[1].name.as_str(), models[1].bytes), ("single", 3));
     assert_eq!(models[1].source, Source::Store);
+    for name in ["single", "single.gguf"] {
+        assert_eq!(bench.client().plan_removal(name).unwrap().bytes, 3);
+    }
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn a_name_that_stands_for_own_files_is_not_replaced() {
     let own = bench.settings.store.join("mine");
     fs::create_dir_all(&own).unwrap();
     fs::write(own.join("model.safetensors"), "my own").unwrap();
-    for name in ["mine", "nano", "../x", "a/b", "", ".hidden", "-x", "con"] {
+    for name in ["mine", "nano", "../x", "a/b", "", ".hidden", "-x", "con", "x.gguf"] {
         let mut named = request();
         named.name = Some(name.to_owned());
         let error = bench.client().pull(&named, &mut ()).unwrap_err();
