@@ -3,12 +3,33 @@
 //! The path of a token, in reading order: [`engine`](Engine) (a loaded model), [`forward`] (ids
 //! to logits) with [`rope`](RotaryEmbedding), [`kv_cache`](KvCache), `attention`, `moe` and
 //! `linear`, [`session`](Session) (one timeline), [`sampler`](sample) (logits to the next token),
-//! [`generate`](Generation) (the decode loop), [`chat`](ChatStream) (messages to events).
+//! [`generate`](Generation) (the decode loop), [`prompt`](ChatOpening) and [`chat`](ChatStream)
+//! (messages to events).
+//!
+//! ```
+//! use gptoss_engine::{ChatEvent, ChatRequest, ChatStream, Engine, SamplingParams, TextKind};
+//! use gptoss_harmony::{Conversation, Message, Role};
+//!
+//! let engine = Engine::load("nano")?;
+//! let mut session = engine.session(512)?;
+//! let question = Message::new(Role::User, "Hello!");
+//! let request = ChatRequest::new(Conversation::new(vec![question]), SamplingParams::default());
+//! let mut answer = String::new();
+//! for event in ChatStream::new(&mut session, request)? {
+//!     if let ChatEvent::Delta { kind: TextKind::Answer, text } = event? {
+//!         answer += &text; // or print it as it comes
+//!     }
+//! }
+//! assert!(!answer.is_empty());
+//! # Ok::<(), gptoss_engine::EngineError>(())
+//! ```
+//!
 //! [`reference_forward`] is the same model in plain loops, the oracle of the rest.
 
 #![forbid(unsafe_code)]
 
 mod attention;
+mod chat;
 mod engine;
 mod error;
 mod forward;
@@ -18,6 +39,7 @@ mod linear;
 mod moe;
 mod observer;
 mod philox;
+mod prompt;
 mod reference;
 mod rope;
 mod sampler;
@@ -25,12 +47,14 @@ mod session;
 mod stop_strings;
 mod vocabulary;
 
+pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use forward::{ForwardModel, LogitRows, forward};
 pub use generate::{GenerateParams, Generation, Step, StopReason, TokenLogprobs};
 pub use kv_cache::{KvCache, cache_bytes};
 pub use observer::{Observer, Trace};
+pub use prompt::{ChatOpening, fit_conversation};
 pub use reference::reference_forward;
 pub use rope::RotaryEmbedding;
 pub use sampler::{History, SamplingError, SamplingParams, argmax, log_probabilities, sample};

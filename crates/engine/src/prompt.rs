@@ -1,0 +1,101 @@
+//! The prompt of a conversation, in the frame in which a model was trained.
+
+use gptoss_harmony::{
+    Content, Conversation, DeveloperContent, Message, ReasoningEffort, RenderOptions, Role,
+    SystemContent, TokenId,
+};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+
+/// What stands before the first turn of a conversation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatOpening {
+    /// How long the model thinks; `None` leaves it to the default of the format, medium.
+    pub effort: Option<ReasoningEffort>,
+    /// What is elsewhere called the system prompt.
+    pub instructions: Option<String>,
+    /// Today, `YYYY-MM-DD`; `None` leaves the line out. It is never read from a clock, so that a
+    /// prompt can be repeated.
+    pub date: Option<String>,
+}
+
+impl ChatOpening {
+    /// The messages before the first turn: harmony's system message, unless the model's files say
+    /// that it was trained with another one or none, then the instructions.
+    pub fn messages(&self, engine: &Engine) -> Vec<Message> {
+        let mut messages = Vec::new();
+        match &engine.model().chat.harmony {
+            Some(frame) => {
+                let text = frame.system_message.clone();
+                messages.extend(text.map(|text| Message::new(Role::System, Content::Text(text))));
+            }
+            None => {
+                let mut system = SystemContent {
+                    conversation_start_date: self.date.clone(),
+                    ..SystemContent::default()
+                };
+                system.reasoning_effort = self.effort.or(system.reasoning_effort);
+                messages.push(Message::new(Role::System, Content::System(Box::new(system))));
+            }
+        }
+        if let Some(instructions) = &self.instructions {
+            let developer = DeveloperContent {
+                instructions: Some(instructions.clone()),
+                ..DeveloperContent::default()
+            };
+            messages.push(Message::new(Role::Developer, Content::Developer(Box::new(developer))));
+        }
+        messages
+    }
+}
+
+/// The ids that the model continues, and those at their end that belong to the answer's header.
+pub(crate) fn prompt_tokens(
+    engine: &Engine,
+    conversation: &Conversation,
+) -> Result<(Vec<TokenId>, Vec<TokenId>), EngineError> {
+    let harmony = engine.harmony()?;
+    let options = RenderOptions::default();
+    let mut prompt = harmony.render_for_completion(conversation, Role::Assistant, &options)?;
+    let prefill = match &engine.model().chat.harmony {
+        Some(frame) => engine.tokenizer()?.encode_with_specials(&frame.assistant_prefill),
+        None => Vec::new(),
+    };
+    prompt.extend(&prefill);
+    Ok((prompt, prefill))
+}
+
+/// Drops the oldest turns until the prompt leaves room for `answer_tokens` in `context_length`;
+/// gives the number of turns dropped. A turn is a user's message with all that follows it.
+///
+/// What stands before the first turn and the last turn itself are kept.
+///
+/// # Errors
+/// [`EngineError::ContextFull`] if the last turn alone is too long; then nothing changed.
+pub fn fit_conversation(
+    engine: &Engine,
+    conversation: &mut Conversation,
+    context_length: usize,
+    answer_tokens: usize,
+) -> Result<usize, EngineError> {
+    let mut fitted = conversation.clone();
+    let mut dropped = 0;
+    loop {
+        let tokens = prompt_tokens(engine, &fitted)?.0.len().saturating_add(answer_tokens);
+        if tokens <= context_length {
+            *conversation = fitted;
+            return Ok(dropped);
+        }
+        let is_user = |message: &Message| message.role == Role::User;
+        let first = fitted.messages.iter().position(is_user);
+        let next = first.and_then(|first| {
+            fitted.messages[first + 1..].iter().position(is_user).map(|n| first + 1 + n)
+        });
+        match (first, next) {
+            (Some(first), Some(next)) => drop(fitted.messages.drain(first..next)),
+            _ => return Err(EngineError::ContextFull { tokens, context_length }),
+        }
+        dropped += 1;
+    }
+}
