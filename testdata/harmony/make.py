@@ -217,6 +217,43 @@ def parse(name, ids, role):
 
 
 def parse_rows():
+    special = lambda text: ENCODING.encode(text, allowed_special="all")
+    hand = {
+        "reserved_in_content": "<|channel|>final<|message|>a<|reserved_200013|>b<|return|>",
+        "empty_recipient": "<|channel|>commentary to=<|message|>x<|call|>",
+        "preamble_and_call": "<|channel|>commentary<|message|>I'll look.<|end|><|start|>assistant<|channel|>commentary to=functions.a <|constrain|>json<|message|>{}<|call|>",
+        "call_after_final": "<|channel|>final<|message|>x<|call|>",
+        "call_ends_with_return": "<|channel|>commentary to=functions.f<|message|>x<|return|>",
+        "call_on_analysis": "<|channel|>analysis to=functions.f <|constrain|>json<|message|>{}<|call|>",
+        "two_calls": "<|channel|>commentary to=functions.f<|message|>1<|call|><|start|>assistant<|channel|>commentary to=functions.g<|message|>2<|call|>",
+        "role_repeated": "assistant<|channel|>final<|message|>x<|return|>",
+        "bare_function_name": "<|channel|>commentary to=get_weather<|message|>{}<|call|>",
+        "function_without_to": "<|channel|>commentary functions.f<|message|>{}<|call|>",
+        "type_after_role": " to=functions.f json<|channel|>commentary<|message|>{}<|call|>",
+        "constrain_before_channel": " to=functions.f <|constrain|>json<|channel|>commentary<|message|>{}<|call|>",
+        "trailing_space": "<|channel|>final <|message|>x<|end|>",
+        "newlines_in_header": "<|channel|>commentary\nto=functions.f\n<|constrain|>json<|message|>x<|call|>",
+        "assistant_to_user": "<|channel|>final to=user<|message|>x<|end|>",
+        "to_all": "<|channel|>final to=all<|message|>x<|end|>",
+        "lookalikes": None, "empty_text": "<|channel|>final<|message|><|return|>",
+        "open_text": "<|channel|>final<|message|>half",
+    }
+    for name, text in hand.items():
+        if text is None:
+            ids = special("<|channel|>final<|message|>") + ENCODING.encode("<|end|><|start|>user<|message|>", disallowed_special=()) + special("<|return|>")
+        else:
+            ids = special(text)
+        yield parse(name, ids, "assistant")
+    for name, text in {
+        "developer_and_system": "<|start|>system<|message|>s<|end|><|start|>developer<|message|>d<|end|>",
+        "tool_on_analysis": "<|start|>python to=assistant<|channel|>analysis<|message|>1<|end|>",
+        "tool_role": "<|start|>tool to=assistant<|channel|>commentary<|message|>1<|end|>",
+        "odd_tool_name": "<|start|>weather to=assistant<|channel|>commentary<|message|>1<|end|>",
+        "cut_after_end": "<|start|>user<|message|>hi<|end|>", "nothing": "",
+    }.items():
+        yield parse(name, special(text), None)
+    # Ids 172, 253, 246 are the bytes F0 9F 98 of an unfinished emoji.
+    yield parse("unfinished_code_point", special("<|channel|>final<|message|>a") + [172, 253, 246], "assistant")
     r = random.Random(3)
     count = 0
     while count < 60:

@@ -212,6 +212,12 @@ impl Message {
         self
     }
 
+    /// The full name of the tool that the message calls: the recipient of an assistant's message,
+    /// unless that is everybody, a role or empty.
+    pub fn called_tool(&self) -> Option<&str> {
+        called_tool(self.role, self.recipient.as_deref())
+    }
+
     /// The text of all text contents, joined; settings of system and developer are left out.
     pub fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|content| match content {
@@ -220,6 +226,13 @@ impl Message {
         });
         texts.collect()
     }
+}
+
+/// See [`Message::called_tool`].
+pub(crate) fn called_tool(role: Role, recipient: Option<&str>) -> Option<&str> {
+    let is_tool =
+        |name: &&str| !name.is_empty() && *name != "all" && Role::from_word(name).is_none();
+    recipient.filter(|_| role == Role::Assistant).filter(is_tool)
 }
 
 impl Serialize for Message {

@@ -1,6 +1,6 @@
 //! What the parser tells while ids arrive, and what it was told before.
 
-use crate::conversation::{Message, Role};
+use crate::conversation::{Message, Role, called_tool};
 use crate::parse::repair::Repair;
 
 /// One thing that a pushed id has made known.
@@ -18,8 +18,8 @@ pub enum ParseEvent {
         /// What ended it.
         end: MessageEnd,
     },
-    /// The ids deviated from the format and were read like this. Stands before the events of
-    /// the message that it concerns, if there is one.
+    /// The ids deviated from the format and were read like this. Stands before the start or the
+    /// end that it explains.
     Repaired(Repair),
     /// An answer must not be generated further. Ids that are pushed all the same are parsed, so
     /// that a recorded conversation with several calls is read whole.
@@ -36,13 +36,26 @@ pub struct MessageHeader {
     /// To whom it is addressed; a tool's name makes the message a call.
     pub recipient: Option<String>,
     /// The channel. For the assistant one of the known names, or `None` if the header names none;
-    /// only `final`, and `commentary` without a recipient, are for the user's eyes.
+    /// see [`MessageHeader::is_for_user`].
     pub channel: Option<String>,
     /// The declared kind of the content.
     pub content_type: Option<String>,
 }
 
 impl MessageHeader {
+    /// The full name of the tool that the message calls, see [`Message::called_tool`].
+    pub fn called_tool(&self) -> Option<&str> {
+        called_tool(self.role, self.recipient.as_deref())
+    }
+
+    /// Whether the assistant says this to the user: on `final`, before a call on `commentary`, or
+    /// without any channel. Reasoning and calls are not.
+    pub fn is_for_user(&self) -> bool {
+        self.role == Role::Assistant
+            && self.called_tool().is_none()
+            && matches!(self.channel.as_deref(), None | Some("final" | "commentary"))
+    }
+
     /// A header of which only the role is known.
     pub(crate) fn of(role: Role) -> Self {
         Self { role, name: None, recipient: None, channel: None, content_type: None }

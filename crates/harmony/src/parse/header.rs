@@ -120,9 +120,11 @@ impl Reader<'_> {
             let mut name = name.clone();
             part.words.remove(0);
             // `commentaryto=functions.f`
-            if let Some((before, recipient)) = name.split_once("to=") {
+            if let Some((before, recipient)) = name.clone().split_once("to=") {
                 part.words.insert(0, Word::To(recipient.to_owned()));
-                name = before.to_owned();
+                let used = before.to_owned();
+                self.repairs.push(Repair::UnknownChannel { found: name, used: used.clone() });
+                name = used;
             }
             if part.indented {
                 self.repairs.push(Repair::ChannelWhitespace);
@@ -227,15 +229,11 @@ impl Reader<'_> {
 
     /// Completes a function's bare name and reports a call of a tool that nobody declared.
     fn check_recipient(&mut self) {
-        let (Role::Assistant, Some(tools), Some(recipient)) =
-            (self.header.role, self.tools, self.header.recipient.clone())
-        else {
-            return;
-        };
+        let called = self.header.called_tool().map(str::to_owned);
+        let (Some(tools), Some(recipient)) = (self.tools, called) else { return };
         let is_declared = |name: &String| tools.contains(name);
         let used = format!("functions.{recipient}");
-        let is_everybody = recipient == "all" || Role::from_word(&recipient).is_some();
-        if is_declared(&recipient) || is_everybody {
+        if is_declared(&recipient) {
             return;
         }
         if is_declared(&used) {

@@ -101,12 +101,18 @@ impl<'a> Cursor<'a> {
     /// the first word of the answer; the channel is the same if it is left there.
     fn take_channel(&mut self, after_marker: bool) -> bool {
         let names = if after_marker { &CHANNELS[..] } else { &CHANNELS[..2] };
-        let (word, end) = self.letters();
-        let named = names.iter().any(|name| name.as_bytes() == word);
-        if named {
-            self.take(end);
+        let spaces = self.spaces();
+        let text = &self.text()[spaces..];
+        for name in names {
+            // Also `finalThe answer`, but not `finally`.
+            if let Some(rest) = text.strip_prefix(name.as_bytes())
+                && !rest.first().is_some_and(u8::is_ascii_lowercase)
+            {
+                self.take(spaces + name.len());
+                return true;
+            }
         }
-        named
+        false
     }
 
     /// Takes `to=…`, `<|constrain|>…`, or `json` before an object, and says whether it did.
@@ -130,8 +136,10 @@ impl<'a> Cursor<'a> {
         if text.is_empty() && self.pieces.get(next) == Some(&Piece::Constrain) {
             self.piece = next + 1;
             self.offset = 0;
-            let (_, end) = self.letters();
-            self.take(end);
+            // Content types are in lower case, and their text may follow without a space.
+            let spaces = self.spaces();
+            let name = self.text()[spaces..].iter().take_while(|byte| byte.is_ascii_lowercase());
+            self.take(spaces + name.count());
             return true;
         }
         false

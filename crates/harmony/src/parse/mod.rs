@@ -360,7 +360,7 @@ impl StreamParser {
             return events.push(ParseEvent::Repaired(Repair::HeaderCut { header: all }));
         }
         events.extend(repairs.into_iter().map(ParseEvent::Repaired));
-        let header = self.headerless(header, Repair::MissingMessage, ending, events);
+        let header = self.headerless(header, Repair::MissingMessage, Some(ending), events);
         self.begin_message(header, &split.text, events);
         if let State::Content { header, text, utf8 } =
             std::mem::replace(&mut self.state, State::ExpectStart)
@@ -380,8 +380,7 @@ impl StreamParser {
         let (header, repairs) = self.read_header(&split.header, origin);
         events.extend(repairs.into_iter().map(ParseEvent::Repaired));
         let repair = Repair::HeaderTooLong { tokens: HEADER_TOKENS_MAX };
-        let ending = Ending::Token(MessageEnd::End);
-        let header = self.headerless(header, repair, ending, events);
+        let header = self.headerless(header, repair, None, events);
         self.begin_message(header, &split.text, events);
     }
 
@@ -391,17 +390,14 @@ impl StreamParser {
         &self,
         mut header: MessageHeader,
         repair: Repair,
-        ending: Ending,
+        ending: Option<Ending>,
         events: &mut Vec<ParseEvent>,
     ) -> MessageHeader {
-        let after_analysis =
-            self.messages.last().is_some_and(|last| last.channel.as_deref() == Some("analysis"));
         let is_bare = header.role == Role::Assistant
             && header.channel.is_none()
             && header.recipient.is_none();
         if is_bare {
-            let cut = ending == Ending::NextStart || self.last_end == Some(MessageEnd::NextStart);
-            let channel = if after_analysis && cut { "analysis" } else { "final" };
+            let channel = if self.in_reasoning(ending) { "analysis" } else { "final" };
             header.channel = Some(channel.to_owned());
             events.push(ParseEvent::Repaired(Repair::BareText { channel }));
         }
@@ -409,6 +405,16 @@ impl StreamParser {
             events.push(ParseEvent::Repaired(repair));
         }
         header
+    }
+
+    /// Whether text without a header belongs to the reasoning before it: something follows, or
+    /// it was torn off by `<|start|>`. An answer is what generation stops after.
+    fn in_reasoning(&self, ending: Option<Ending>) -> bool {
+        let last_channel = self.messages.last().and_then(|last| last.channel.as_deref());
+        let goes_on = [Ending::NextStart, Ending::Token(MessageEnd::End)];
+        let is_between = ending.is_some_and(|ending| goes_on.contains(&ending));
+        last_channel == Some("analysis")
+            && (is_between || self.last_end == Some(MessageEnd::NextStart))
     }
 
     fn read_header(&self, pieces: &[Piece], origin: Origin) -> (MessageHeader, Vec<Repair>) {
