@@ -77,3 +77,49 @@ pub(super) fn merge(
     }
     symbols.retain(|symbol| symbol.end != 0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition read aloud: look at all pairs, merge the first of the best, repeat.
+    fn naive(text: &[u8], rank_of: impl Fn(&[u8]) -> Option<u32>) -> Vec<&[u8]> {
+        let mut parts: Vec<&[u8]> = text.chunks(1).collect();
+        let mut start_of: Vec<usize> = (0..text.len()).collect();
+        loop {
+            let pair =
+                |i: usize| &text[start_of[i]..start_of[i] + parts[i].len() + parts[i + 1].len()];
+            let ranked =
+                (0..parts.len().saturating_sub(1)).filter_map(|i| Some((rank_of(pair(i))?, i)));
+            let Some((_, best)) = ranked.min() else { return parts };
+            parts[best] = pair(best);
+            parts.remove(best + 1);
+            start_of.remove(best + 1);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn agrees_with_the_definition(
+            text in prop::collection::vec(prop::sample::select(b"abc".to_vec()), 0..40),
+            vocabulary in prop::collection::vec("[abc]{2,6}", 0..20),
+            // Scores of SentencePiece may be equal: then the leftmost goes first.
+            ranks in prop::collection::vec(0u32..6, 20),
+        ) {
+            let rank_of = |bytes: &[u8]| {
+                let found = vocabulary.iter().position(|token| token.as_bytes() == bytes)?;
+                Some(ranks[found])
+            };
+            let mut symbols: Vec<Symbol> =
+                (0..text.len()).map(|start| Symbol { id: 0, start, end: start + 1 }).collect();
+            merge(&mut symbols, |left, right| {
+                Some(Merged { rank: rank_of(&text[left.start..right.end])?, id: 0 })
+            });
+            let parts: Vec<&[u8]> = symbols.iter().map(|s| &text[s.start..s.end]).collect();
+            prop_assert_eq!(parts, naive(&text, rank_of));
+        }
+    }
+}

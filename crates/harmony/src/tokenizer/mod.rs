@@ -1,8 +1,11 @@
 //! Tokenizers: text to token ids and back.
 //!
-//! [`Tokenizer::o200k_harmony`] is compiled in. Reading order: `utf8_stream` (bytes to text),
-//! `char_class` and `split` (a text to pieces), `token_table` (ids and bytes), `merge` (a piece
-//! to tokens), `special` (names in a text), then the encoders `o200k` and `rank_bpe`.
+//! [`Tokenizer::o200k_harmony`] is compiled in; others come from a tokenizer.json or a GGUF file.
+//!
+//! Reading order: `utf8_stream` (bytes to text), `char_class` and `split` (a text to pieces),
+//! `token_table` (ids and bytes), `merge` (a piece to tokens), `special` (names in a text),
+//! `byte_alphabet` and `spelling` (how files write bytes), the encoders `byte_bpe`,
+//! `sentence_piece` and `pipeline`, and what brings them: `o200k`, `json`, `vocabulary`.
 
 mod byte_alphabet;
 mod byte_bpe;
@@ -12,19 +15,23 @@ mod json;
 mod merge;
 mod o200k;
 mod pipeline;
+mod sentence_piece;
 mod special;
 mod spelling;
 mod split;
 mod token_table;
 mod utf8_stream;
+mod vocabulary;
 
 use std::sync::Arc;
 
 pub use error::TokenizerError;
 pub use utf8_stream::Utf8Stream;
+pub use vocabulary::{TokenType, Vocabulary, VocabularyModel};
 
 use byte_bpe::ByteBpe;
 use pipeline::Pipeline;
+use sentence_piece::SentencePiece;
 use special::{AddedTokens, Segment};
 use token_table::TokenTable;
 
@@ -60,6 +67,7 @@ struct Parts {
 enum Encoder {
     Bytes(ByteBpe),
     Pipeline(Box<Pipeline>),
+    SentencePiece(SentencePiece),
 }
 
 impl Tokenizer {
@@ -83,6 +91,16 @@ impl Tokenizer {
     /// If the bytes are no such file, or the tokenizer is of a kind that is not supported.
     pub fn from_json(bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
         json::parse(bytes)
+    }
+
+    /// The tokenizer of a GGUF file.
+    ///
+    /// The vocabulary of a gpt-oss model gives [`Tokenizer::o200k_harmony`].
+    ///
+    /// # Errors
+    /// If the parts do not fit together, or the name of the split pattern is not known.
+    pub fn from_vocabulary(vocabulary: Vocabulary) -> Result<Tokenizer, TokenizerError> {
+        vocabulary.into_tokenizer()
     }
 
     /// The ids of ordinary text: what looks like a special token stays text.
@@ -121,7 +139,9 @@ impl Tokenizer {
                 bpe.encode_bytes(&self.0.table, bytes, &mut ids);
                 ids
             }
-            Encoder::Pipeline(_) => self.encode(&String::from_utf8_lossy(bytes)),
+            Encoder::Pipeline(_) | Encoder::SentencePiece(_) => {
+                self.encode(&String::from_utf8_lossy(bytes))
+            }
         }
     }
 
@@ -130,6 +150,7 @@ impl Tokenizer {
         match &self.0.encoder {
             Encoder::Bytes(bpe) => bpe.encode(&self.0.table, text, ids),
             Encoder::Pipeline(pipeline) => pipeline.encode(text, at_start, ids),
+            Encoder::SentencePiece(bpe) => bpe.encode(&self.0.table, text, ids),
         }
     }
 

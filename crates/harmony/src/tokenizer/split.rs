@@ -276,3 +276,95 @@ impl Scan<'_> {
 fn is_lower_or_both(class: CharClass) -> bool {
     matches!(class, CharClass::Lower | CharClass::Caseless | CharClass::Mark)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fancy_regex::Regex;
+    use proptest::prelude::*;
+
+    /// The patterns with the regular expressions that define them.
+    fn published() -> Vec<(SplitPattern, Regex)> {
+        let digits = [(1, r"\p{N}"), (3, r"\p{N}{1,3}")];
+        let mut regexes = vec![GPT2.to_owned()];
+        for (_, digits) in digits {
+            regexes.extend([cl100k_regex(digits), o200k_regex(digits)]);
+        }
+        let pattern = |regex: &String| SplitPattern::from_regex(regex).unwrap();
+        regexes.iter().map(|regex| (pattern(regex), Regex::new(regex).unwrap())).collect()
+    }
+
+    fn by_regex<'t>(regex: &Regex, text: &'t str) -> Vec<&'t str> {
+        regex.find_iter(text).map(|found| found.unwrap().as_str()).collect()
+    }
+
+    #[test]
+    fn the_pattern_of_gpt_oss_is_the_published_one() {
+        // As in openai/tiktoken, `tiktoken_ext/openai_public.py`.
+        let regex = concat!(
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
+            r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        );
+        assert_eq!(SplitPattern::from_regex(regex), Some(SplitPattern::O200k { digits_max: 3 }));
+        assert_eq!(SplitPattern::from_regex(r"\p{L}+"), None);
+    }
+
+    #[test]
+    fn every_character_alone_and_after_others_is_split_as_by_the_regex() {
+        let mut compared = 0;
+        let patterns = published();
+        for (index, c) in ('\0'..=char::MAX).enumerate() {
+            // All of the first planes' beginning, and a sample of the rest.
+            if c > '\u{3100}' && index % 97 != 0 {
+                continue;
+            }
+            let text = format!("{c}a{c}A{c} {c}\n{c}1{c}!{c}{c}'s{c}");
+            for (pattern, regex) in &patterns {
+                let pieces: Vec<&str> = pattern.pieces(&text).collect();
+                assert_eq!(pieces, by_regex(regex, &text), "{pattern:?}, {c:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 100_000, "{compared}");
+    }
+
+    #[test]
+    fn digits_end_what_is_before_them() {
+        let pieces = |text| SplitPattern::DigitsThenGpt2.pieces(text).collect::<Vec<_>>();
+        assert_eq!(pieces("ab 12  3"), ["ab", " ", "1", "2", "  ", "3"]);
+        assert_eq!(pieces("a's ½  x"), ["a", "'s", " ", "½", " ", " x"]);
+    }
+
+    /// Strings of what the patterns treat differently.
+    fn text() -> impl Strategy<Value = String> {
+        let parts = [
+            "a", "B", "ǅ", "ʰ", "語", "\u{301}", "1", "²", "Ⅷ", " ", "\u{a0}", "\u{3000}", "\t",
+            "\n", "\r", "/", "!", "'", "'s", "'S", "'ſ", "'re", "'VE", "'lL", "'d", "'x", "😀",
+            "\u{200d}", "\u{378}", "\u{e000}", "\u{85}", "_",
+        ];
+        let part = prop_oneof![
+            8 => prop::sample::select(parts.to_vec()).prop_map(str::to_owned),
+            1 => any::<char>().prop_map(String::from)
+        ];
+        prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn any_text_is_split_as_by_the_regex(text in text()) {
+            static PUBLISHED: std::sync::OnceLock<Vec<(SplitPattern, Regex)>> =
+                std::sync::OnceLock::new();
+            for (pattern, regex) in PUBLISHED.get_or_init(published) {
+                let pieces: Vec<&str> = pattern.pieces(&text).collect();
+                prop_assert_eq!(pieces, by_regex(regex, &text), "{:?}", pattern);
+            }
+            let pieces = SplitPattern::DigitsThenGpt2.pieces(&text).collect::<Vec<_>>();
+            prop_assert_eq!(pieces.concat(), text);
+        }
+    }
+}

@@ -54,6 +54,8 @@ impl TokenTable {
 /// hostile vocabulary cannot make its tokens collide; the order of the slots is never seen.
 pub(super) struct TokenIndex {
     hasher: RandomState,
+    /// The length of the longest token.
+    bytes_max: usize,
     /// Ids plus one; 0 is a free slot. The length is a power of two, at most half of it used.
     slots: Vec<u32>,
 }
@@ -62,9 +64,11 @@ impl TokenIndex {
     /// An index of these ids of `table`; of two with the same bytes the first is kept.
     pub(super) fn new(table: &TokenTable, ids: impl Iterator<Item = TokenId>) -> TokenIndex {
         let slots = (2 * table.len()).next_power_of_two().max(2);
-        let mut index = TokenIndex { hasher: RandomState::new(), slots: vec![0; slots] };
+        let mut index =
+            TokenIndex { hasher: RandomState::new(), bytes_max: 0, slots: vec![0; slots] };
         for id in ids {
             if let Some(bytes) = table.get(id) {
+                index.bytes_max = index.bytes_max.max(bytes.len());
                 let slot = index.find(table, bytes);
                 if index.slots[slot] == 0 {
                     index.slots[slot] = id + 1;
@@ -76,6 +80,9 @@ impl TokenIndex {
 
     /// The id of the token with exactly these bytes; `table` holds the tokens of the index.
     pub(super) fn get(&self, table: &TokenTable, bytes: &[u8]) -> Option<TokenId> {
+        if bytes.len() > self.bytes_max {
+            return None;
+        }
         self.slots[self.find(table, bytes)].checked_sub(1)
     }
 
