@@ -365,17 +365,17 @@ fn classify(error: ureq::Error, url: &Url) -> Failure {
             Failure::Unreachable { host, cause: "no such host, or no network".into() }
         }
         ureq::Error::Io(error) => match error.kind() {
-            Kind::UnexpectedEof | Kind::ConnectionReset | Kind::BrokenPipe => {
-                passing(format!("the connection to {host} was cut"))
+            Kind::UnexpectedEof
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::NotConnected
+            | Kind::BrokenPipe => passing(format!("the connection to {host} was cut")),
+            Kind::TimedOut | Kind::WouldBlock | Kind::Interrupted => {
+                passing(format!("{host}: {error}"))
             }
-            Kind::ConnectionRefused
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown
-            | Kind::AddrNotAvailable
-            // What TLS says of a bad certificate arrives as invalid data.
-            | Kind::InvalidData => Failure::Unreachable { host, cause: error.to_string() },
-            _ => passing(format!("{host}: {error}")),
+            // Names that do not resolve, ports that are closed, certificates that are bad: most
+            // have no kind of their own.
+            _ => Failure::Unreachable { host, cause: error.to_string() },
         },
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
             Failure::Final(HubError::BadAnswer {

@@ -305,9 +305,15 @@ fn no_network_is_said_at_once() {
     let mut bench = Bench::new();
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    bench.settings.endpoint = format!("http://127.0.0.1:{port}");
-    let error = bench.pull().unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot reach 127.0.0.1:{port}: ")), "{error}");
+    // No name has a part of more than 63 letters: it is refused without asking the network.
+    let nowhere = format!("{}.test", "x".repeat(64));
+    for host in [format!("127.0.0.1:{port}"), nowhere] {
+        bench.settings.endpoint = format!("http://{host}");
+        let mut notes = Notes::default();
+        let error = bench.client().pull(&request(), &mut notes).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot reach {host}: ")), "{error}");
+        assert_eq!(notes.0, [""; 0], "not tried again");
+    }
 }
 
 #[test]

@@ -327,7 +327,12 @@ fn listing(
         entry
     };
     let mut entries: Vec<_> = files.iter().skip(from).take(page).map(entry).collect();
-    entries.insert(0, serde_json::json!({ "type": "directory", "path": "original", "size": 0 }));
+    entries.insert(
+        0,
+        serde_json::json!({
+            "type": "directory", "path": "original", "size": 0, "oid": git_sha1(b""),
+        }),
+    );
     let next = from + page;
     let link = format!(
         "link: <http://127.0.0.1:{port}{path}?recursive=true&cursor={next}>; rel=\"next\"\r\n"
