@@ -311,10 +311,10 @@ impl Bars {
         let both = MultiProgress::new();
         let numbers = "{decimal_bytes:>9} of {decimal_total_bytes:<9}";
         let file = both.add(ProgressBar::new(0));
-        file.set_style(style(&format!("{{msg:<34!}} [{{bar:20}}] {numbers}")));
+        file.set_style(style(&format!("{{msg:<20!}} [{{bar:12}}] {numbers}")));
         let total = both.add(ProgressBar::new(0));
         let rate = "{decimal_bytes_per_sec}, {eta} left";
-        total.set_style(style(&format!("{:<34} [{{bar:20}}] {numbers} {rate}", "all files")));
+        total.set_style(style(&format!("{:<20} [{{bar:12}}] {numbers} {rate}", "all files")));
         Self { both, file, total }
     }
 }
