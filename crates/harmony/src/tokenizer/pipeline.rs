@@ -104,10 +104,10 @@ fn hide_specials(model: &mut Value, specials: &BTreeSet<&str>) {
         Value::Object(vocab) => vocab.retain(|name, _| !specials.contains(name.as_str())),
         Value::Array(vocab) => {
             for entry in vocab {
-                if let Some(Value::String(name)) = entry.get_mut(0) {
-                    if specials.contains(name.as_str()) {
-                        *name = format!("{BARRIER}{name}{BARRIER}");
-                    }
+                if let Some(Value::String(name)) = entry.get_mut(0)
+                    && specials.contains(name.as_str())
+                {
+                    *name = format!("{BARRIER}{name}{BARRIER}");
                 }
             }
         }
