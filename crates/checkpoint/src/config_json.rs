@@ -48,11 +48,24 @@ pub(crate) fn parse(file: &Path, json: &Value) -> Result<(Dialect, ModelConfig),
     };
     config.check().map_err(|problem| CheckpointError::Invalid {
         file: file.to_path_buf(),
-        place: Place::Field(problem.field.to_owned()),
+        place: Place::Field(spelled(problem.field, dialect).to_owned()),
         expected: problem.expected,
         found: problem.found,
     })?;
     Ok((dialect, config))
+}
+
+/// A field as the file spells it.
+fn spelled(field: &'static str, dialect: Dialect) -> &'static str {
+    match (field, dialect) {
+        ("num_local_experts", Dialect::Original) => "num_experts",
+        ("num_experts_per_tok", Dialect::Original) => "experts_per_token",
+        ("factor", Dialect::Original) => "rope_scaling_factor",
+        ("beta_fast", Dialect::Original) => "rope_ntk_beta",
+        ("beta_slow", Dialect::Original) => "rope_ntk_alpha",
+        ("original_max_position_embeddings", Dialect::Original) => "initial_context_length",
+        (other, _) => other,
+    }
 }
 
 /// Sliding attention on the even layers, full attention on the odd ones.

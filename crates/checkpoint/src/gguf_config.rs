@@ -58,11 +58,34 @@ pub(crate) fn config(
     }
     config.check().map_err(|problem| CheckpointError::Invalid {
         file: metadata.file.clone(),
-        place: Place::Field(problem.field.to_owned()),
+        place: Place::Field(keys.key(key_of(problem.field))),
         expected: problem.expected,
         found: problem.found,
     })?;
     Ok(config)
+}
+
+/// The key of a field of `config.json`, without the architecture.
+fn key_of(field: &'static str) -> &'static str {
+    match field {
+        "hidden_size" => "embedding_length",
+        "intermediate_size" => "expert_feed_forward_length",
+        "num_hidden_layers" => "block_count",
+        "num_attention_heads" => "attention.head_count",
+        "num_key_value_heads" => "attention.head_count_kv",
+        "head_dim" => "attention.key_length",
+        "num_local_experts" => "expert_count",
+        "num_experts_per_tok" => "expert_used_count",
+        "sliding_window" => "attention.sliding_window",
+        "max_position_embeddings" => "context_length",
+        "rms_norm_eps" => "attention.layer_norm_rms_epsilon",
+        "rope_theta" => "rope.freq_base",
+        "factor" => "rope.scaling.factor",
+        "beta_fast" => "rope.scaling.yarn_beta_fast",
+        "beta_slow" => "rope.scaling.yarn_beta_slow",
+        "original_max_position_embeddings" => "rope.scaling.original_context_length",
+        other => other,
+    }
 }
 
 /// The keys of one architecture.

@@ -297,13 +297,15 @@ impl Metadata {
     /// all entries are the same.
     pub(crate) fn count(&self, key: &str) -> Result<Option<usize>, CheckpointError> {
         let Some(value) = self.values.get(key) else { return Ok(None) };
-        let found = match value {
-            Value::Numbers(scalar, data) => uniform(*scalar, data),
-            other => whole(other),
+        let (count, expected) = match value {
+            Value::Numbers(scalar, data) => {
+                (uniform(*scalar, data), "a whole number, the same for all layers")
+            }
+            other => (whole(other), "a whole number"),
         };
-        match found {
+        match count {
             Some(n) => Ok(Some(n)),
-            None => Err(self.invalid(key, "a whole number", value.describe())),
+            None => Err(self.invalid(key, expected, value.describe())),
         }
     }
 

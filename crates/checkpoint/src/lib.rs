@@ -20,6 +20,8 @@ mod error;
 mod fields;
 mod folder;
 mod formats;
+#[doc(hidden)]
+pub mod fuzz;
 mod gguf;
 mod gguf_config;
 mod gguf_metadata;

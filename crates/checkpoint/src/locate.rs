@@ -184,7 +184,8 @@ fn entries(folder: &Path) -> Vec<String> {
 fn not_found(places: &Places, name: &str, looked: Vec<String>) -> CheckpointError {
     let near: Vec<String> = known_names(places)
         .into_iter()
-        .filter(|known| known != name && is_near(&known.to_lowercase(), &name.to_lowercase()))
+        .filter(|known| known != name && Some(known.as_str()) != repository_of(name))
+        .filter(|known| is_near(&known.to_lowercase(), &name.to_lowercase()))
         .collect();
     let mut hint = String::new();
     if let Some(repository) = repository_of(name).filter(|_| !is_path(name)) {

@@ -205,8 +205,12 @@ fn open_safetensors(
 ) -> Result<Model, CheckpointError> {
     let config_path = folder.path("config.json");
     let Some(json) = folder.read_json("config.json")? else {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(CheckpointError::Io { file: config_path, source });
+        return Err(CheckpointError::Invalid {
+            file: config_path,
+            place: Place::File,
+            expected: "a file beside the weights".to_owned(),
+            found: "no such file".to_owned(),
+        });
     };
     let (dialect, config) = config_json::parse(&config_path, &json)?;
     let Shards { mut table, files } = shards;

@@ -155,7 +155,7 @@ fn matrix_of(
     cols: usize,
 ) -> Result<Matrix, CheckpointError> {
     let Dtype::Weights(format) = tensor.dtype else {
-        return Err(wrong_dtype(name, &tensor, "a format of weights, such as BF16"));
+        return Err(wrong_dtype(name, &tensor, "BF16 or another one of weights"));
     };
     let bytes = format.row_bytes(cols).and_then(|row| row.checked_mul(rows));
     assert_eq!(bytes, Some(tensor.data.len()), "the parsers check sizes against shapes");
