@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::merge::{Merged, Symbol, merge};
 use super::split::SplitPattern;
 use super::token_table::{TokenIndex, TokenTable};
@@ -26,7 +28,7 @@ enum MergeOrder {
     /// The pairs of a list merge.
     List {
         /// What two neighbouring tokens become; only looked up, never gone through.
-        merges: HashMap<(TokenId, TokenId), Merged>,
+        merges: HashMap<(TokenId, TokenId), Merged, RandomState>,
         /// Finds pieces that are a token as they stand, without regard to the merges.
         whole_pieces: Option<TokenIndex>,
     },
@@ -68,7 +70,7 @@ impl ByteBpe {
     ) -> Result<ByteBpe, TokenizerError> {
         let index = TokenIndex::new(table, table.iter().map(|(id, _)| id));
         let byte_tokens = byte_tokens(table, &index, place)?;
-        let mut pairs = HashMap::with_capacity(merges.len());
+        let mut pairs = HashMap::with_capacity_and_hasher(merges.len(), RandomState::default());
         for (rank, (left, right)) in (0..).zip(merges) {
             let both = [left.as_slice(), right].concat();
             let token = |bytes| index.get(table, bytes);

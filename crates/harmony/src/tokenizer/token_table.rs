@@ -1,6 +1,8 @@
 //! The bytes of every token by id, and the way back from bytes to the id.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 use super::TokenId;
 
@@ -65,7 +67,7 @@ impl TokenIndex {
     pub(super) fn new(table: &TokenTable, ids: impl Iterator<Item = TokenId>) -> TokenIndex {
         let slots = (2 * table.len()).next_power_of_two().max(2);
         let mut index =
-            TokenIndex { hasher: RandomState::new(), bytes_max: 0, slots: vec![0; slots] };
+            TokenIndex { hasher: RandomState::default(), bytes_max: 0, slots: vec![0; slots] };
         for id in ids {
             if let Some(bytes) = table.get(id) {
                 index.bytes_max = index.bytes_max.max(bytes.len());
