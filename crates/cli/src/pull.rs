@@ -131,8 +131,7 @@ fn left_out(plan: &Plan) -> Option<String> {
     let shown: Vec<String> = shown.collect();
     let more = groups.len().saturating_sub(shown.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!shown.is_empty())
-        .then(|| format!("left out: {}{more} (--include chooses other files)", shown.join(", ")))
+    (!shown.is_empty()).then(|| format!("left out: {}{more}; see --include", shown.join(", ")))
 }
 
 fn files_text(count: usize) -> String {

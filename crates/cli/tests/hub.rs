@@ -113,7 +113,7 @@ fn pull_says_what_it_does_and_prints_the_folder() {
     assert_eq!(out.trim_end(), bench.snapshot().to_str().unwrap());
     expect![[r#"
         org/model at c0ffee012345: 3 files, 1.0 MB, 1.0 MB to download
-        left out: .gitattributes (18 B), original/ (2 files, 2.5 kB) (--include chooses other files)
+        left out: .gitattributes (18 B), original/ (2 files, 2.5 kB); see --include
         Ctrl-C stops; the same command goes on where it stopped
         downloaded 1.0 MB, checked
     "#]]
@@ -192,7 +192,7 @@ fn dry_run_shows_files_and_writes_nothing() {
              24 B  missing         config.json
            1.0 MB  missing         model.safetensors
         org/model at c0ffee012345: 2 files, 1.0 MB, 1.0 MB to download
-        left out: .gitattributes (18 B), LICENSE (11 B), original/ (2 files, 2.5 kB) (--include chooses other files)
+        left out: .gitattributes (18 B), LICENSE (11 B), original/ (2 files, 2.5 kB); see --include
     "#]]
     .assert_eq(&out);
     assert_eq!(err, "");

@@ -80,12 +80,11 @@ impl RepoCache {
             fs::create_dir_all(&folder).map_err(HubError::io(&folder, "create the folder"))?;
         }
         let tag = self.cache.join("CACHEDIR.TAG");
-        match OpenOptions::new().write(true).create_new(true).open(&tag) {
-            Ok(mut file) => file.write_all(CACHEDIR_TAG.as_bytes()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+        if let Ok(mut file) = OpenOptions::new().write(true).create_new(true).open(tag) {
+            // A courtesy to backup programs: the download goes on without it.
+            let _ = file.write_all(CACHEDIR_TAG.as_bytes());
         }
-        .map_err(HubError::io(&tag, "write"))
+        Ok(())
     }
 
     /// Remembers what a revision stands for. Last of all: a reference names a whole snapshot.

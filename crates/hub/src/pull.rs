@@ -179,8 +179,11 @@ impl Hub {
         let plan = self.plan(request, progress)?;
         progress.event(Event::Planned(&plan));
         let cache = RepoCache::new(&self.settings.cache, &plan.repo);
-        cache.create(&plan.commit)?;
-        self.check_space(plan.missing_bytes)?;
+        // A whole snapshot needs no right to write, as in a cache that several people share.
+        if plan.files.iter().any(|planned| !cache.holds(&plan.commit, &planned.file)) {
+            cache.create(&plan.commit)?;
+            self.check_space(plan.missing_bytes)?;
+        }
         let mut received_bytes = 0;
         for planned in &plan.files {
             let file = &planned.file;

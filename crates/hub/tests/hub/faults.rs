@@ -198,7 +198,8 @@ fn attempts_are_bounded() {
     assert_eq!(bench.hub.requests("/resolve/").len(), 4);
     let host = bench.hub.endpoint().replace("http://", "");
     let expected = format!(
-        "org/model: README.md: {host} answered 500 (gave up after 4 attempts; run it again to go on)"
+        "org/model: README.md: {host} answered 500 (gave up after 4 attempts; run it again to go \
+         on)"
     );
     assert_eq!(error, expected);
 }
