@@ -1,4 +1,6 @@
 //! Models of the family by name, as shapes without weights.
+//!
+//! Source of the published ones: gpt_oss/torch/model.py of openai/gpt-oss and the model card.
 
 use crate::config::ModelConfig;
 use crate::config_json::{
@@ -11,7 +13,7 @@ use crate::tokenizer::O200K_HARMONY_TOKENS;
 pub struct Preset {
     /// The name, such as `gpt-oss-20b`.
     pub name: &'static str,
-    /// What it is and where the numbers come from.
+    /// Whose choice the numbers are.
     pub note: &'static str,
     /// The shape.
     pub config: ModelConfig,
@@ -19,7 +21,7 @@ pub struct Preset {
 
 /// All presets, the smallest last.
 pub fn all() -> Vec<Preset> {
-    let published = "published by OpenAI; numbers from gpt_oss/torch/model.py and the model card";
+    let published = "published by OpenAI";
     let compact = "a compact size of the family; dimensions chosen by this project";
     vec![
         Preset { name: "gpt-oss-120b", note: published, config: shape(36, 2880, 128, 64) },
