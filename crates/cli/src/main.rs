@@ -9,6 +9,7 @@ mod list;
 mod pull;
 mod rm;
 mod show;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ enum Command {
     Pull(pull::PullArgs),
     List(list::ListArgs),
     Rm(rm::RmArgs),
+    Tokenize(tokens::TokenizeArgs),
+    Detokenize(tokens::DetokenizeArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,8 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Pull(args) => pull::run(args),
         Command::List(args) => list::run(args),
         Command::Rm(args) => rm::run(args),
+        Command::Tokenize(args) => tokens::tokenize(args),
+        Command::Detokenize(args) => tokens::detokenize(args),
     }
 }
 
