@@ -5,9 +5,20 @@
 
 #![forbid(unsafe_code)]
 
+mod chat;
+mod completions;
+mod generate;
+mod generate_json;
+mod generate_raw;
+mod harmony;
 mod list;
+mod logits;
+mod model_args;
+mod notices;
+mod opening_args;
 mod pull;
 mod rm;
+mod sampling_args;
 mod show;
 mod tokens;
 
@@ -17,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 /// Run OpenAI's open-weight gpt-oss models on this machine.
 #[derive(Parser)]
-#[command(name = "gptoss", version, about, arg_required_else_help = true)]
+#[command(name = "gptoss", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,12 +37,18 @@ struct Cli {
 /// One variant a command; each has a file of its own name.
 #[derive(Subcommand)]
 enum Command {
+    Chat(chat::ChatArgs),
+    Generate(generate::GenerateArgs),
+    Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
     Pull(pull::PullArgs),
     List(list::ListArgs),
     Rm(rm::RmArgs),
     Tokenize(tokens::TokenizeArgs),
     Detokenize(tokens::DetokenizeArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
+    Harmony(harmony::HarmonyArgs),
 }
 
 fn main() -> ExitCode {
@@ -48,12 +65,18 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Chat(args) => chat::run(args),
+        Command::Completions(args) => completions::run_completions(args),
+        Command::Man(args) => completions::run_man(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Logits(args) => logits::run(args),
         Command::Show(args) => show::run(args),
         Command::Pull(args) => pull::run(args),
         Command::List(args) => list::run(args),
         Command::Rm(args) => rm::run(args),
         Command::Tokenize(args) => tokens::tokenize(args),
         Command::Detokenize(args) => tokens::detokenize(args),
+        Command::Harmony(args) => harmony::run(args),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A conversation to a streamed answer: harmony, session and sampler together.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use gptoss_harmony::parse::{
@@ -153,9 +154,22 @@ impl<'a> ChatStream<'a> {
     /// Computes the prompt and gets ready to generate.
     ///
     /// # Errors
+    /// As [`ChatStream::with_progress`].
+    pub fn new(session: &'a mut Session, request: ChatRequest) -> Result<Self, EngineError> {
+        ChatStream::with_progress(session, request, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`ChatStream::new`]; `progress` is told the tokens of the prompt done and wanted after
+    /// each chunk, and may break off, which cancels the answer.
+    ///
+    /// # Errors
     /// If the model cannot chat, the conversation cannot be rendered, a sampling parameter is out
     /// of range, or the prompt does not fit into the context.
-    pub fn new(session: &'a mut Session, request: ChatRequest) -> Result<Self, EngineError> {
+    pub fn with_progress(
+        session: &'a mut Session,
+        request: ChatRequest,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Self, EngineError> {
         let started = Instant::now();
         request.sampling.validate()?;
         let engine = session.engine().clone();
@@ -166,7 +180,7 @@ impl<'a> ChatStream<'a> {
             let tokens = prompt.len() + 1;
             return Err(EngineError::ContextFull { tokens, context_length: room });
         }
-        let synced = session.sync(&prompt)?;
+        let synced = session.sync_with(&prompt, progress)?;
         let mut parser =
             StreamParser::new(harmony, ParseOptions::completion(request.conversation.tool_names()));
         for token in prefill {
@@ -200,7 +214,7 @@ impl<'a> ChatStream<'a> {
             queue: Vec::new(),
             done,
             started: Instant::now(),
-            cancelled: false,
+            cancelled: !synced.complete,
             finished: false,
         };
         stream.watch();

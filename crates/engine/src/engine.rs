@@ -30,10 +30,7 @@ impl Engine {
     /// [`EngineError::Checkpoint`] or [`EngineError::Tokenizer`]; the message names the file and
     /// what is wrong with it.
     pub fn load(name: &str) -> Result<Engine, EngineError> {
-        Engine::from_model(match name {
-            "nano" => gptoss_checkpoint::embedded::nano()?,
-            path => Model::open(std::path::Path::new(path))?,
-        })
+        Engine::from_model(gptoss_checkpoint::locate(name)?.open()?)
     }
 
     /// An engine of an opened model.

@@ -1,0 +1,82 @@
+//! A conversation as a file.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use gptoss_checkpoint::write_atomically;
+use gptoss_harmony::{Conversation, Message, ReasoningEffort, Role};
+use serde::{Deserialize, Serialize};
+
+use super::state::ChatState;
+
+/// What a file holds: the turns, and the settings that an answer depends on.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    model: Option<String>,
+    effort: Option<ReasoningEffort>,
+    instructions: Option<String>,
+    date: Option<String>,
+    seed: Option<u64>,
+    messages: Vec<Message>,
+}
+
+/// Writes the conversation to `path`; a file that is there is replaced.
+pub fn save(state: &ChatState, path: &Path) -> anyhow::Result<()> {
+    let saved = Saved {
+        model: Some(state.model.clone()),
+        effort: state.opening.effort,
+        instructions: state.opening.instructions.clone(),
+        date: state.opening.date.clone(),
+        seed: Some(state.sampling.seed),
+        messages: state.turns.clone(),
+    };
+    let mut json = serde_json::to_vec_pretty(&saved)?;
+    json.push(b'\n');
+    write_atomically(path, |out| out.write_all(&json))
+        .with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Replaces the conversation by that of `path`: a file of [`save`], or a conversation in
+/// harmony's JSON. Nothing changes if the file cannot be used. Gives the number of messages.
+pub fn load(state: &mut ChatState, path: &Path) -> anyhow::Result<usize> {
+    let file = || path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", file()))?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes).with_context(file)?;
+    let is_ours = value.get("model").is_some();
+    let saved: Saved = if is_ours {
+        serde_json::from_value(value).with_context(file)?
+    } else {
+        let conversation: Conversation = serde_json::from_value(value).with_context(file)?;
+        Saved {
+            model: None,
+            effort: None,
+            instructions: None,
+            date: None,
+            seed: None,
+            messages: conversation.messages,
+        }
+    };
+    let is_turn = |message: &Message| !matches!(message.role, Role::System | Role::Developer);
+    if let Some(message) = saved.messages.iter().find(|message| !is_turn(message)) {
+        anyhow::bail!(
+            "{}: expected messages of users, assistants and tools, found one of role {}",
+            file(),
+            message.role
+        );
+    }
+    // A conversation that cannot be rendered would fail at every later turn.
+    state
+        .engine
+        .harmony()?
+        .render_conversation(&Conversation::new(saved.messages.clone()), &Default::default())
+        .with_context(file)?;
+    if is_ours {
+        state.opening.effort = saved.effort;
+        state.opening.instructions = saved.instructions;
+        state.opening.date = saved.date;
+        state.sampling.seed = saved.seed.unwrap_or(state.sampling.seed);
+    }
+    state.turns = saved.messages;
+    state.drop_unanswered();
+    Ok(state.turns.len())
+}

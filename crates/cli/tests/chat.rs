@@ -1,0 +1,93 @@
+//! `gptoss chat`, with lines from a pipe and in a terminal.
+
+mod program;
+
+use program::{command, gptoss_with_input};
+
+fn chat(lines: &[&str], arguments: &[&str]) -> program::Output {
+    gptoss_with_input(&[&["chat", "-t", "0"], arguments].concat(), &(lines.join("\n") + "\n"))
+}
+
+#[test]
+fn lines_from_a_pipe_are_answered_one_by_one() {
+    let output = chat(&["What is 2 plus 3?", "", "What is 4 plus 4?"], &[]);
+    let expected = chat(&["What is 2 plus 3?"], &[]).success();
+    assert_eq!(expected, "2 plus 3 is 5.\n");
+    let answers = output.success();
+    assert!(answers.starts_with(&expected), "{answers}");
+    assert!(answers.lines().count() == 2 && answers.contains('8'), "{answers}");
+}
+
+#[test]
+fn commands_do_what_they_say() {
+    let output = chat(&["/help", "/stats", "/nope", "/system Be kind.", "/reasoning"], &[]);
+    assert_eq!(output.stdout, "");
+    for expected in [
+        "/save FILE",
+        "model nano, seed 0, temperature 0",
+        "0 of 1024 tokens used",
+        "/nope: no such command",
+        "instructions set",
+        "reasoning is folded away",
+    ] {
+        assert!(output.stderr.contains(expected), "{expected}: {}", output.stderr);
+    }
+    assert_eq!(output.code, Some(0));
+    let output = chat(&["/effort high", "/save"], &[]);
+    assert!(output.stderr.contains("/effort: not supported by nano"), "{}", output.stderr);
+    assert!(output.stderr.contains("/save: expected the name of a file"), "{}", output.stderr);
+    let output = chat(&["/exit", "What is 2 plus 3?"], &[]);
+    assert_eq!((output.stdout.as_str(), output.code), ("", Some(0)));
+}
+
+#[test]
+fn a_conversation_is_saved_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk.json");
+    let file = file.to_str().unwrap();
+    let (save, load) = (format!("/save {file}"), format!("/load {file}"));
+    let first = ["Hello!", "What is 2 plus 3?"];
+    let whole = chat(&[&first[..], &[&save, "How are you?"]].concat(), &[]).success();
+    let resumed = chat(&["How are you?"], &["--load", file]).success();
+    assert!(!resumed.is_empty() && whole.ends_with(&resumed), "{whole} / {resumed}");
+    let loaded = chat(&["/clear", &load, "How are you?"], &[]).success();
+    assert_eq!(loaded, resumed);
+
+    std::fs::write(file, "{\"messages\": 5}").unwrap();
+    let bad = chat(&["Hello!", &load, "/stats"], &[]);
+    assert!(bad.stderr.contains("talk.json: "), "{}", bad.stderr);
+    assert_eq!(bad.code, Some(0), "a bad file does not end the chat");
+    let bad = chat(&[], &["--load", file]);
+    assert_eq!(bad.code, Some(2));
+}
+
+#[test]
+fn a_conversation_that_outgrows_the_context_drops_its_oldest_turns_and_says_so() {
+    let lines = vec!["Tell me a story."; 8];
+    let output = chat(&lines, &["--context", "256"]);
+    assert!(output.stderr.contains("no longer fit and were dropped"), "{}", output.stderr);
+    assert_eq!(output.code, Some(0));
+    let too_long = "word ".repeat(400);
+    let output = chat(&[&too_long, "What is 2 plus 3?"], &["--context", "256"]);
+    assert!(output.stderr.contains("does not fit into the context of 256"), "{}", output.stderr);
+    assert_eq!(output.stdout, "2 plus 3 is 5.\n", "the chat goes on");
+}
+
+/// What only a terminal shows: prompts, dimmed notes, several lines, history, and Ctrl-C, which
+/// stops an answer and not the program. A Python script plays the person.
+#[test]
+fn a_person_at_a_terminal_can_stop_an_answer_and_go_on() {
+    let home = tempfile::tempdir().unwrap();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chat_terminal.py");
+    let mut python = std::process::Command::new("python3");
+    let program = command(home.path());
+    python.arg(script).arg(program.get_program());
+    python.env("GPTOSS_HOME", home.path()).env("HOME", home.path()).env_remove("NO_COLOR");
+    let output = python.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
