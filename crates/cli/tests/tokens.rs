@@ -62,13 +62,12 @@ fn special_tokens_only_when_asked_for() {
 #[test]
 fn one_object_with_the_text_of_each_token() {
     let row: Value =
-        serde_json::from_slice(&ok(&["tokenize", "--json", "Hello 語!"], b"")).unwrap();
-    assert_eq!(row["tokenizer"], "o200k_harmony");
-    assert_eq!(row["text"], "Hello 語!");
-    let texts: Vec<&str> =
-        row["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap()).collect();
-    assert_eq!(texts.concat(), "Hello 語!");
-    assert_eq!(row["ids"].as_array().unwrap().len(), texts.len());
+        serde_json::from_slice(&ok(&["tokenize", "--json", "Hello, world!"], b"")).unwrap();
+    let expected = json!({
+        "tokenizer": "o200k_harmony", "text": "Hello, world!", "ids": [13225, 11, 2375, 0],
+        "tokens": ["Hello", ",", " world", "!"],
+    });
+    assert_eq!(row, expected);
 }
 
 #[test]
