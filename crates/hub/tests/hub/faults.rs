@@ -331,3 +331,27 @@ fn a_full_disk_is_said_before_the_download() {
     }
     assert_eq!(bench.hub.requests("/resolve/").len(), 0);
 }
+
+/// Appends to the partial file behind the client's back, as where locks do not work.
+struct OtherWriter(std::path::PathBuf);
+
+impl gptoss_hub::Progress for OtherWriter {
+    fn event(&mut self, event: gptoss_hub::Event<'_>) {
+        use std::io::Write as _;
+        let is_body = matches!(event, gptoss_hub::Event::Received { .. });
+        if let (true, Ok(mut file)) = (is_body, fs::OpenOptions::new().append(true).open(&self.0)) {
+            file.write_all(b"x").unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_second_writer_is_found_out() {
+    let bench = Bench::new();
+    let mut writer = OtherWriter(partial(&bench));
+    let error = bench.client().pull(&request(), &mut writer).unwrap_err().to_string();
+    assert!(error.contains("model.safetensors: expected 300000 bytes, found 3000"), "{error}");
+    assert!(!partial(&bench).exists());
+    bench.pull().unwrap();
+    assert_whole(&bench);
+}
