@@ -7,7 +7,10 @@ use crate::conversation::Role;
 #[non_exhaustive]
 pub enum HarmonyError {
     /// The tokenizer cannot write harmony, because special tokens are missing.
-    #[error("tokenizer: expected harmony's special tokens, found none of the name {}", .missing.join(", "))]
+    #[error(
+        "tokenizer: expected harmony's special tokens, found none of the name {}",
+        .missing.join(", ")
+    )]
     MissingSpecialTokens {
         /// Names of the missing tokens.
         missing: Vec<&'static str>,

@@ -231,7 +231,8 @@ fn deviation_10_an_end_after_the_end_is_ignored() {
 #[test]
 fn deviation_11_start_inside_a_text_ends_the_message() {
     check(
-        "<|channel|>analysis<|message|>think<|start|>assistant<|channel|>final<|message|>4<|return|>",
+        "<|channel|>analysis<|message|>think<|start|>assistant\
+         <|channel|>final<|message|>4<|return|>",
         &["analysis|-|-|think|next_start", "final|-|-|4|return"],
         &["start_in_content"],
     );

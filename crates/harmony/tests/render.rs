@@ -1,5 +1,7 @@
 //! Rendered conversations are the ids that openai-harmony 0.0.8 gives, see testdata/harmony.
 
+use std::sync::Arc;
+
 use gptoss_harmony::{
     AnalysisRule, Content, Conversation, DeveloperContent, HarmonyEncoding, HarmonyError, Message,
     RecipientPosition, RenderOptions, Role, SystemContent, TokenId, Tokenizer,
@@ -134,7 +136,8 @@ fn json_that_is_no_conversation_names_the_field_and_the_place() {
              `wizard` at line 2 column 19",
         ),
         (
-            r#"[{"role": "system", "content": [{"type": "system_content", "reasoning_effort": "x"}]}]"#,
+            "[{\"role\": \"system\", \"content\": [{\"type\": \"system_content\", \
+             \"reasoning_effort\": \"x\"}]}]",
             "system_content: field `reasoning_effort`: expected one of Low, Medium, High, \
              found `x` at line 1 column 84",
         ),
@@ -276,6 +279,19 @@ fn errors_name_the_message_and_what_was_expected() {
     assert_eq!(
         render(vec![user, Message::new(Role::Developer, developer)]),
         "tool `f`: parameters: expected at most 128 levels of schema, found more"
+    );
+}
+
+#[test]
+fn a_tokenizer_without_harmony_is_refused_by_the_names_that_are_missing() {
+    let file = include_str!("../../../models/nano/tokenizer.json");
+    let file = file.replace("<|message|>", "<|m|>").replace("<|call|>", "<|c|>");
+    let tokenizer = Tokenizer::from_json(file.as_bytes()).unwrap();
+    let error = HarmonyEncoding::new(Arc::new(tokenizer)).err().unwrap().to_string();
+    assert_eq!(
+        error,
+        "tokenizer: expected harmony's special tokens, found none of the name <|message|>, \
+         <|call|>"
     );
 }
 
