@@ -9,7 +9,7 @@ use crate::error::EngineError;
 use crate::forward::ForwardModel;
 use crate::rope::RotaryEmbedding;
 use crate::session::Session;
-use crate::vocabulary;
+use crate::vocabulary::tokenizer_of;
 
 /// A model that can run. Cloning shares it.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Engine {
     /// [`EngineError::Tokenizer`] if the tokenizer's file cannot be used.
     pub fn from_model(model: Model) -> Result<Engine, EngineError> {
         let rope = RotaryEmbedding::new(&model.config);
-        let tokenizer = vocabulary::tokenizer(&model)?;
+        let tokenizer = tokenizer_of(&model)?;
         Ok(Engine(Arc::new(Parts { model, rope, tokenizer, harmony: OnceLock::new() })))
     }
 

@@ -17,6 +17,17 @@ pub enum EngineError {
         /// What is wrong with it.
         source: gptoss_harmony::TokenizerError,
     },
+    /// The vocabulary in a GGUF file is of another kind.
+    #[error(
+        "{}: tokenizer.ggml.model: not supported: `{found}`; gpt-oss models have `gpt2`",
+        model.display()
+    )]
+    VocabularyModel {
+        /// The model.
+        model: std::path::PathBuf,
+        /// The kind.
+        found: String,
+    },
     /// The model cannot be talked to in harmony, or a conversation cannot be written in it.
     #[error(transparent)]
     Harmony(#[from] gptoss_harmony::HarmonyError),

@@ -60,3 +60,4 @@ pub use rope::RotaryEmbedding;
 pub use sampler::{History, SamplingError, SamplingParams, argmax, log_probabilities, sample};
 pub use session::{Session, Synced};
 pub use stop_strings::StopStrings;
+pub use vocabulary::tokenizer_of;
