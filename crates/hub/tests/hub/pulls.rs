@@ -178,7 +178,9 @@ fn a_gguf_file_is_chosen_by_the_end_of_its_name() {
         let names = plan.files.iter().map(|f| f.file.path.to_string());
         Ok::<_, String>(names.collect::<Vec<_>>().join(" "))
     };
-    let cases: [(Option<&str>, &[&str], &[&str], &str); 8] = [
+    /// Part, patterns to include and to exclude, and the files chosen.
+    type Case<'a> = (Option<&'a str>, &'a [&'a str], &'a [&'a str], &'a str);
+    let cases: [Case<'_>; 8] = [
         (Some("m-F16.gguf"), &[], &[], "LICENSE m-F16.gguf"),
         (Some("f16"), &[], &[], "LICENSE m-F16.gguf"),
         (Some("Q8_0"), &[], &["LIC*"], "m-Q8_0.gguf"),
