@@ -1,4 +1,6 @@
-//! Load time and encoding rate of the tokenizers: `cargo bench -p gptoss-harmony --bench tokenizer`.
+//! Load time and encoding rate of the tokenizers.
+//!
+//! `cargo bench -p gptoss-harmony --bench tokenizer`
 //!
 //! The text is that of the oracle (55 languages, code, emoji, blanks), repeated to 10 MB. Every
 //! result is checked before it is timed.

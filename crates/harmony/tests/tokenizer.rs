@@ -186,6 +186,11 @@ fn a_megabyte_of_one_character_comes_back() {
     }
 }
 
+/// So many cases; failures are printed and not kept in files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// Text with what matters to tokenizers: blanks, marks, names of special tokens and parts of them.
 fn text() -> impl Strategy<Value = String> {
     let parts = [
@@ -217,7 +222,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn text_comes_back_and_is_never_special(text in text()) {
@@ -247,7 +252,8 @@ proptest! {
     fn the_bytes_of_ids_are_those_of_each(picks in prop::collection::vec(any::<u32>(), 0..40)) {
         for tokenizer in both() {
             let ids: Vec<_> = picks.iter().map(|id| id % tokenizer.vocab_size() as u32).collect();
-            let each: Vec<&[u8]> = ids.iter().map(|&id| tokenizer.token_bytes(id).unwrap()).collect();
+            let bytes_of = |&id: &TokenId| tokenizer.token_bytes(id).unwrap();
+            let each: Vec<&[u8]> = ids.iter().map(bytes_of).collect();
             prop_assert_eq!(tokenizer.decode_bytes(&ids).unwrap(), each.concat());
         }
     }

@@ -162,7 +162,8 @@ fn metaspace_file(scheme: &str) -> Value {
         "post_processor": {"type": "TemplateProcessing",
             "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
                        {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+                     {"Sequence": {"id": "B", "type_id": 1}}],
             "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}},
         "decoder": {"type": "Sequence", "decoders": [
             {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
@@ -283,6 +284,11 @@ fn what_is_no_tokenizer_is_refused_with_its_place() {
     assert!(Tokenizer::from_json(b"\xFF\xFE{}").is_err());
 }
 
+/// So many cases; failures are printed and not kept in files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// Small descriptions of all kinds, mostly wrong somewhere.
 fn descriptions() -> impl Strategy<Value = Value> {
     let name =
@@ -298,8 +304,10 @@ fn descriptions() -> impl Strategy<Value = Value> {
         json!({"type": "Whitespace"}),
         json!({"type": "BertPreTokenizer"}),
         json!({"type": "Digits"}),
-        json!({"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated", "invert": false}),
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true}),
+        json!({"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated",
+               "invert": false}),
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false,
+               "use_regex": true}),
     ]);
     let merges = prop::collection::vec((name(), name()), 0..4);
     let added = prop::collection::vec((name(), id(), any::<bool>()), 0..3);
@@ -323,7 +331,7 @@ fn descriptions() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(500))]
 
     #[test]
     fn no_description_panics(file in descriptions(), text in "[ab<s>▁ \n語]{0,12}") {
@@ -338,7 +346,7 @@ proptest! {
 
 proptest! {
     // Each case reads a whole file.
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn no_damage_panics(at in 0..NANO.len(), bytes in prop::collection::vec(any::<u8>(), 0..3)) {

@@ -91,7 +91,7 @@ fn merge_long(symbols: &mut Vec<Symbol>, merged: impl Fn(&Symbol, &Symbol) -> Op
 
     while let Some(Reverse(Candidate { left, id, end, .. })) = heap.pop() {
         let right = right_of[left];
-        // Symbols only grow to the right: the pair is the same if its right symbol still ends there.
+        // Symbols only grow: the pair is the same if its right symbol still ends there.
         if symbols[left].end == 0 || right == count || symbols[right].end != end {
             continue;
         }

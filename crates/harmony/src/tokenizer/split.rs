@@ -31,10 +31,14 @@ pub(super) enum SplitPattern {
 pub(super) const GPT2: &str =
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
+/// How the patterns of cl100k_base and o200k_base end.
+const BLANKS: &str = r"\s*[\r\n]+|\s+(?!\S)|\s+";
+
 /// The pattern of cl100k_base as tokenizer files write it, with `\p{N}` for one digit.
 pub(super) fn cl100k_regex(digits: &str) -> String {
     format!(
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        "{}|{}|{digits}|{}|{BLANKS}",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)", r"[^\r\n\p{L}\p{N}]?\p{L}+", r" ?[^\s\p{L}\p{N}]+[\r\n]*"
     )
 }
 
@@ -44,7 +48,8 @@ pub(super) fn o200k_regex(digits: &str) -> String {
     let (prefix, upper) = (r"[^\r\n\p{L}\p{N}]?", r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]");
     let lower = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
     format!(
-        r"{prefix}{upper}*{lower}+{suffix}|{prefix}{upper}+{lower}*{suffix}|{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        "{prefix}{upper}*{lower}+{suffix}|{prefix}{upper}+{lower}*{suffix}|{digits}|{}|{BLANKS}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*"
     )
 }
 
