@@ -130,7 +130,7 @@ fn print_chat(stream: ChatStream<'_>, show_reasoning: bool) -> anyhow::Result<()
                 out.flush()?;
                 ends_line = text.ends_with('\n');
             }
-            ChatEvent::Message { message, .. } if message.recipient.is_some() => {
+            ChatEvent::Message { message, .. } if message.called_tool().is_some() => {
                 let call = serde_json::to_string(&message)?;
                 eprintln!("gptoss: the model calls a tool, which nothing here answers: {call}");
             }

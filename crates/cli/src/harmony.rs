@@ -1,18 +1,16 @@
 //! `gptoss harmony render` and `gptoss harmony parse`: conversations to token ids and back.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use gptoss_harmony::parse::{MessageEnd, ParseEvent, ParseOptions, StopReason, StreamParser};
-use gptoss_harmony::{
-    AnalysisRule, Conversation, HarmonyEncoding, RecipientPosition, RenderOptions, Role, TokenId,
-};
+use gptoss_harmony::{AnalysisRule, Conversation, RecipientPosition, RenderOptions, Role, TokenId};
 use serde_json::{Value, json};
 
-use crate::tokens::tokenizer_for;
+use crate::tokenizer_args::{TokenizerArgs, parse_ids, read_stdin};
 
 /// Turn conversations into harmony's token ids and back.
 #[derive(clap::Args)]
@@ -121,18 +119,6 @@ struct ParseArgs {
     json: bool,
 }
 
-#[derive(clap::Args)]
-struct TokenizerArgs {
-    /// o200k_harmony, a tokenizer.json, or the folder of a model
-    #[arg(
-        long,
-        visible_alias = "model",
-        value_name = "NAME_OR_PATH",
-        default_value = "o200k_harmony"
-    )]
-    tokenizer: String,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum Purpose {
     Completion,
@@ -173,7 +159,7 @@ pub fn run(args: &HarmonyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn render(args: &RenderArgs) -> anyhow::Result<ExitCode> {
-    let encoding = args.tokenizer.encoding()?;
+    let encoding = args.tokenizer.harmony()?;
     let place = args.file.as_deref().unwrap_or(Path::new("standard input")).display().to_string();
     let source = match &args.file {
         Some(path) => std::fs::read(path).with_context(|| place.clone())?,
@@ -217,9 +203,9 @@ fn render(args: &RenderArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn parse(args: &ParseArgs) -> anyhow::Result<ExitCode> {
-    let encoding = args.tokenizer.encoding()?;
+    let encoding = args.tokenizer.harmony()?;
     let ids = match args.ids.is_empty() {
-        true => parse_ids(&read_stdin()?)?,
+        true => parse_ids(&read_stdin()?, "standard input")?,
         false => args.ids.clone(),
     };
     let begins_with_start = ids.first() == Some(&encoding.special().start);
@@ -274,35 +260,7 @@ fn stop_name(reason: StopReason) -> &'static str {
     }
 }
 
-impl TokenizerArgs {
-    fn encoding(&self) -> anyhow::Result<HarmonyEncoding> {
-        let tokenizer = tokenizer_for(&self.tokenizer)?;
-        HarmonyEncoding::new(tokenizer).with_context(|| self.tokenizer.clone())
-    }
-}
-
 fn role(word: &str) -> Result<Role, String> {
     let known = Role::ALL.map(Role::as_str).join(", ");
     Role::from_word(word).ok_or_else(|| format!("expected one of {known}"))
-}
-
-fn read_stdin() -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
-    Ok(bytes)
-}
-
-/// Ids in decimal with blanks or commas between them, also in the brackets of a JSON list.
-fn parse_ids(source: &[u8]) -> anyhow::Result<Vec<TokenId>> {
-    let text = std::str::from_utf8(source).context("standard input: expected ids")?;
-    let text = text.trim();
-    let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let words = list.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
-    let id = |(number, word): (usize, &str)| {
-        word.parse().with_context(|| {
-            let word: String = word.chars().take(40).collect();
-            format!("standard input: id {}: expected a token id, found `{word}`", number + 1)
-        })
-    };
-    words.enumerate().map(id).collect()
 }

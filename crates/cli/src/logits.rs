@@ -8,6 +8,8 @@ use clap::Args;
 use gptoss_checkpoint::{TensorToWrite, write_safetensors};
 use gptoss_engine::{Engine, Trace, reference_forward};
 
+use crate::tokenizer_args::parse_ids;
+
 /// Write logits, hidden states and router choices of a sequence of token ids
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -110,19 +112,11 @@ fn write(
 
 /// Token ids in a file.
 fn read_ids(file: &Path) -> anyhow::Result<Vec<u32>> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{}: cannot be read", file.display()))?;
-    let inner = text.trim().strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-    let numbers = inner.unwrap_or(&text).split([',', ' ', '\t', '\n', '\r']);
-    let ids = numbers
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            word.parse()
-                .with_context(|| format!("{}: expected a token id, found `{word}`", file.display()))
-        })
-        .collect::<anyhow::Result<Vec<u32>>>()?;
+    let place = file.display().to_string();
+    let bytes = std::fs::read(file).with_context(|| format!("{place}: cannot be read"))?;
+    let ids = parse_ids(&bytes, &place)?;
     if ids.is_empty() {
-        bail!("{}: expected token ids, found none", file.display());
+        bail!("{place}: expected token ids, found none");
     }
     Ok(ids)
 }

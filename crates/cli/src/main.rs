@@ -20,6 +20,7 @@ mod pull;
 mod rm;
 mod sampling_args;
 mod show;
+mod tokenizer_args;
 mod tokens;
 
 use std::process::ExitCode;

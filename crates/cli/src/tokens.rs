@@ -1,13 +1,13 @@
 //! `gptoss tokenize` and `gptoss detokenize`: text to token ids and back.
 
-use std::io::{self, BufRead, Read, Write};
-use std::path::Path;
+use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use gptoss_harmony::{TokenId, Tokenizer};
 use serde_json::{Map, Value, json};
+
+use crate::tokenizer_args::{TokenizerArgs, parse_ids, read_stdin};
 
 /// Turn text into token ids.
 ///
@@ -63,22 +63,9 @@ pub struct DetokenizeArgs {
     jsonl: bool,
 }
 
-/// Which tokenizer.
-#[derive(clap::Args)]
-struct TokenizerArgs {
-    /// o200k_harmony, a tokenizer.json, or the folder of a model
-    #[arg(
-        long,
-        visible_alias = "model",
-        value_name = "NAME_OR_PATH",
-        default_value = "o200k_harmony"
-    )]
-    tokenizer: String,
-}
-
 /// Runs `gptoss tokenize`.
 pub fn tokenize(args: &TokenizeArgs) -> anyhow::Result<ExitCode> {
-    let tokenizer = tokenizer_for(&args.tokenizer.tokenizer)?;
+    let tokenizer = args.tokenizer.tokenizer()?;
     if args.jsonl {
         return each_line(|row| {
             let source = bytes_of_row(row)?;
@@ -114,7 +101,7 @@ pub fn tokenize(args: &TokenizeArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs `gptoss detokenize`.
 pub fn detokenize(args: &DetokenizeArgs) -> anyhow::Result<ExitCode> {
-    let tokenizer = tokenizer_for(&args.tokenizer.tokenizer)?;
+    let tokenizer = args.tokenizer.tokenizer()?;
     if args.jsonl {
         return each_line(|row| {
             let bytes = tokenizer.decode_bytes(&ids_of_row(row)?)?;
@@ -126,30 +113,13 @@ pub fn detokenize(args: &DetokenizeArgs) -> anyhow::Result<ExitCode> {
         });
     }
     let ids = match args.ids.is_empty() {
-        true => parse_ids(&read_stdin()?)?,
+        true => parse_ids(&read_stdin()?, "standard input")?,
         false => args.ids.clone(),
     };
     let mut out = io::stdout().lock();
     out.write_all(&tokenizer.decode_bytes(&ids)?)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The tokenizer of this name: `o200k_harmony`, a tokenizer.json, or a folder that has one.
-pub fn tokenizer_for(name: &str) -> anyhow::Result<Arc<Tokenizer>> {
-    if name == "o200k_harmony" {
-        return Ok(Tokenizer::o200k_harmony());
-    }
-    let mut path = Path::new(name).to_owned();
-    if path.is_dir() {
-        path.push("tokenizer.json");
-    }
-    let place = path.display();
-    let bytes = std::fs::read(&path).with_context(|| {
-        format!("{place}: expected o200k_harmony, a tokenizer.json or a folder with one")
-    })?;
-    let tokenizer = Tokenizer::from_json(&bytes).with_context(|| place.to_string())?;
-    Ok(Arc::new(tokenizer))
 }
 
 /// The ids of a text that need not be UTF-8 unless special tokens are looked for in it.
@@ -159,26 +129,6 @@ fn encode(tokenizer: &Tokenizer, source: &[u8], special: bool) -> anyhow::Result
     }
     let text = std::str::from_utf8(source).context("with --special the text must be UTF-8")?;
     Ok(tokenizer.encode_with_specials(text))
-}
-
-/// All of standard input.
-fn read_stdin() -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
-    Ok(bytes)
-}
-
-/// Ids in decimal with blanks or commas between them.
-fn parse_ids(source: &[u8]) -> anyhow::Result<Vec<TokenId>> {
-    let text = std::str::from_utf8(source).context("standard input: expected ids")?;
-    let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
-    let id = |(number, word): (usize, &str)| {
-        word.parse().with_context(|| {
-            let word: String = word.chars().take(40).collect();
-            format!("standard input: id {}: expected a token id, found `{word}`", number + 1)
-        })
-    };
-    words.enumerate().map(id).collect()
 }
 
 /// Reads an object from each line, lets `complete` add to it and prints it at once.

@@ -4,8 +4,13 @@ mod program;
 
 use std::path::Path;
 
-use program::{Output, gptoss, gptoss_with_input};
+use program::{Output, gptoss_with_input};
 use serde_json::Value;
+
+/// Runs the program with nothing on standard input.
+fn gptoss(arguments: &[&str]) -> Output {
+    gptoss_with_input(arguments, "")
+}
 
 fn json(output: Output) -> Value {
     let text = output.success();

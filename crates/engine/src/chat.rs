@@ -59,10 +59,10 @@ pub enum TextKind {
 impl TextKind {
     /// The kind of a message's text.
     pub fn of(header: &MessageHeader) -> TextKind {
-        match (header.recipient.as_deref(), header.channel.as_deref()) {
-            (Some(recipient), _) if recipient != "all" && recipient != "user" => TextKind::ToolCall,
-            (_, Some("final") | None) => TextKind::Answer,
-            (_, Some("commentary")) => TextKind::Preamble,
+        match (header.called_tool(), header.channel.as_deref()) {
+            (Some(_), _) => TextKind::ToolCall,
+            (None, Some("final") | None) => TextKind::Answer,
+            (None, Some("commentary")) => TextKind::Preamble,
             _ => TextKind::Reasoning,
         }
     }

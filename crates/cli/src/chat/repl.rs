@@ -157,7 +157,7 @@ fn show(
                 } else {
                     view.end_answer()?;
                 }
-                if let Some(tool) = &message.recipient {
+                if let Some(tool) = message.called_tool() {
                     let call = serde_json::to_string(&message.content)?;
                     view.note(&format!("(calls {tool}, which nothing here answers: {call})"));
                 }

@@ -31,11 +31,6 @@ pub fn command(home: &std::path::Path) -> Command {
     command
 }
 
-/// Runs the program with nothing on standard input.
-pub fn gptoss(arguments: &[&str]) -> Output {
-    gptoss_with_input(arguments, "")
-}
-
 /// Runs the program with `input` on standard input.
 pub fn gptoss_with_input(arguments: &[&str], input: &str) -> Output {
     let home = tempfile::tempdir().unwrap();

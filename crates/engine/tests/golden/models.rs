@@ -1,12 +1,10 @@
 //! The tiny models and nano against the goldens (`testdata/models/README.md`,
 //! `models/nano/README.md`): every layout, both implementations.
 
-mod support;
-
+use crate::support::{Golden, engine, max_difference, repository, rows};
 use gptoss_engine::{
     Engine, KvCache, LogitRows, Observer, Trace, argmax, forward, reference_forward,
 };
-use support::{Golden, engine, max_difference, repository, rows};
 
 /// The largest difference measured is 2.9e-5; two other float32 implementations have 2.3e-4.
 const LOGITS_MAX: f32 = 5e-5;

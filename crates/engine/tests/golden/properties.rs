@@ -1,13 +1,11 @@
 //! What must hold for any chunking, any timeline and any single detail of the architecture.
 
-mod support;
-
 use std::ops::ControlFlow;
 
+use crate::support::{Golden, engine, max_difference, repository, rows};
 use gptoss_checkpoint::{LayerType, Model, ModelConfig};
 use gptoss_engine::{Engine, KvCache, LogitRows, Session, cache_bytes, forward};
 use proptest::prelude::*;
-use support::{Golden, engine, max_difference, repository, rows};
 
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()

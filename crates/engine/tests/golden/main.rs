@@ -1,0 +1,5 @@
+//! The model against its oracles, and what must hold for any way of running it.
+
+mod models;
+mod properties;
+mod support;
