@@ -95,7 +95,7 @@ fn only_the_server_is_async() {
 }
 
 #[test]
-fn unsafe_code_lies_in_its_two_places() {
+fn unsafe_code_lies_in_its_places() {
     every_source(safety::misplaced);
 }
 

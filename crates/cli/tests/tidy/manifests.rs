@@ -5,13 +5,14 @@ use crate::Finding;
 const PACKAGES_MAX: usize = 220;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("kernels", &[]),
+    ("threads", &[]),
     ("harmony", &[]),
     ("checkpoint", &["kernels"]),
-    ("engine", &["kernels", "harmony", "checkpoint"]),
+    ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
     ("hub", &["checkpoint"]),
-    ("cli", &["kernels", "harmony", "checkpoint", "engine", "hub"]),
+    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub"]),
     ("xtask", &[]),
 ];
 

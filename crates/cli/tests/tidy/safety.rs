@@ -3,22 +3,30 @@
 use crate::Finding;
 use crate::source::{Source, line_of};
 
-/// The crate of the kernels, and the one file that maps weights into memory.
+/// Files outside the kernels that may be unsafe: weights are mapped into memory, and threads share
+/// what lies on the stack of one of them.
+const UNSAFE_FILES: [&str; 3] = [
+    "crates/checkpoint/src/map.rs",
+    "crates/threads/src/chunks.rs",
+    "crates/threads/src/region.rs",
+];
+
 fn may_be_unsafe(source: &Source) -> bool {
-    source.crate_name() == Some("kernels") || source.path == "crates/checkpoint/src/map.rs"
+    source.crate_name() == Some("kernels") || UNSAFE_FILES.contains(&source.path.as_str())
 }
 
 fn at(source: &Source, line: usize, message: impl Into<String>) -> Finding {
     Finding { path: source.path.clone(), line, message: message.into() }
 }
 
-/// `unsafe` outside the two places it may be in.
+/// `unsafe` outside the places it may be in.
 pub fn misplaced(source: &Source) -> Vec<Finding> {
     if may_be_unsafe(source) {
         return Vec::new();
     }
-    let message = "`unsafe` outside crates/kernels and crates/checkpoint/src/map.rs";
-    source.lines_with_word("unsafe").into_iter().map(|line| at(source, line, message)).collect()
+    let message = format!("`unsafe` outside crates/kernels and {}", UNSAFE_FILES.join(", "));
+    let lines = source.lines_with_word("unsafe").into_iter();
+    lines.map(|line| at(source, line, message.as_str())).collect()
 }
 
 /// Unsafe blocks and impls without a `// SAFETY:` comment above their statement.
@@ -55,7 +63,7 @@ fn is_explained(text: &[&str], code: &[&str], mut i: usize) -> bool {
     false
 }
 
-/// Roots of crates that do not forbid unsafe code; the crate with `map.rs` denies it.
+/// Roots of crates that do not forbid unsafe code; the crates of [`UNSAFE_FILES`] deny it.
 pub fn not_forbidden(source: &Source) -> Vec<Finding> {
     let parts: Vec<&str> = source.path.split('/').collect();
     let is_root = match parts.as_slice() {
@@ -64,7 +72,8 @@ pub fn not_forbidden(source: &Source) -> Vec<Finding> {
         ["xtask", "src", "main.rs"] => true,
         _ => false,
     };
-    let level = if source.crate_name() == Some("checkpoint") { "deny" } else { "forbid" };
+    let of_crate = |path: &&str| source.path.starts_with(path.trim_end_matches(|c| c != '/'));
+    let level = if UNSAFE_FILES.iter().any(of_crate) { "deny" } else { "forbid" };
     let attribute = format!("#![{level}(unsafe_code)]");
     if is_root && !source.code.contains(&attribute) {
         return vec![at(source, 1, format!("`{attribute}` is missing"))];
@@ -85,7 +94,10 @@ mod tests {
         let text = "fn a() { unsafe { b() } }";
         assert_eq!(misplaced(&Source::new("crates/engine/src/moe.rs", text)).len(), 1);
         assert_eq!(misplaced(&Source::new("crates/checkpoint/src/gguf.rs", text)).len(), 1);
-        assert!(misplaced(&Source::new("crates/checkpoint/src/map.rs", text)).is_empty());
+        assert_eq!(misplaced(&Source::new("crates/threads/src/pool.rs", text)).len(), 1);
+        for path in UNSAFE_FILES {
+            assert!(misplaced(&Source::new(path, text)).is_empty(), "{path}");
+        }
         assert!(misplaced(&kernel(text)).is_empty());
     }
 
@@ -122,6 +134,7 @@ mod tests {
         assert_eq!(root("crates/engine/src/lib.rs", "#![forbid(unsafe_code)]"), 0);
         assert_eq!(root("crates/checkpoint/src/lib.rs", "mod map;"), 1);
         assert_eq!(root("crates/checkpoint/src/lib.rs", "#![deny(unsafe_code)]"), 0);
+        assert_eq!(root("crates/threads/src/lib.rs", "#![deny(unsafe_code)]"), 0);
         assert_eq!(root("xtask/src/main.rs", "fn main() {}"), 1);
         assert_eq!(root("crates/kernels/src/lib.rs", ""), 0);
         assert_eq!(root("crates/engine/src/moe.rs", ""), 0);

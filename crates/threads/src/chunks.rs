@@ -1,0 +1,31 @@
+//! One slice in pieces, each in one task.
+
+#![allow(unsafe_code)]
+
+use std::slice;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::Pool;
+
+/// Calls `task(index, piece)` once for each piece; see [`Pool::chunks_mut`].
+pub(crate) fn chunks_mut<T: Send>(
+    pool: &Pool,
+    data: &mut [T],
+    piece: usize,
+    task: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
+    assert!(piece > 0, "pieces of a slice: expected at least 1 element, found 0");
+    let len = data.len();
+    // An atomic pointer can be shared between threads as it is; it never changes.
+    let data = AtomicPtr::new(data.as_mut_ptr());
+    pool.run(len.div_ceil(piece), &|index| {
+        let start = index * piece;
+        let data = data.load(Ordering::Relaxed);
+        // SAFETY: `index` is below `len.div_ceil(piece)`, so `start` is below `len`, and the piece
+        // ends at `len` at the latest. `Pool::run` gives each index to one call only, so pieces do
+        // not overlap; it returns after the last call, while `data` is still borrowed for writing.
+        // `T: Send` allows another thread to hold the piece.
+        let piece = unsafe { slice::from_raw_parts_mut(data.add(start), piece.min(len - start)) };
+        task(index, piece);
+    });
+}
