@@ -7,7 +7,8 @@
 //! `licence` (what else lies beside the weights); `model` (a path becomes a [`Model`]);
 //! `parameters`, `formats` and [`presets`] (how large a model is, how it is stored, and the known
 //! shapes); [`embedded`] (the model in the program); `places` and [`mod@locate`] (a name becomes a
-//! path); `write` (safetensors files, written whole or not at all).
+//! path); `write` (safetensors files, written whole or not at all); [`synth`] (checkpoints with
+//! random weights).
 
 #![deny(unsafe_code)]
 
@@ -38,6 +39,7 @@ mod places;
 pub mod presets;
 pub mod safetensors;
 mod shards;
+pub mod synth;
 mod tensors;
 mod tokenizer;
 pub mod weights;

@@ -20,6 +20,7 @@ mod pull;
 mod rm;
 mod sampling_args;
 mod show;
+mod synth;
 mod tokenizer_args;
 mod tokens;
 
@@ -42,6 +43,7 @@ enum Command {
     Generate(generate::GenerateArgs),
     Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
+    Synth(synth::SynthArgs),
     Pull(pull::PullArgs),
     List(list::ListArgs),
     Rm(rm::RmArgs),
@@ -72,6 +74,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(args),
         Command::Logits(args) => logits::run(args),
         Command::Show(args) => show::run(args),
+        Command::Synth(args) => synth::run(args),
         Command::Pull(args) => pull::run(args),
         Command::List(args) => list::run(args),
         Command::Rm(args) => rm::run(args),
