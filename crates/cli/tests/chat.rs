@@ -2,7 +2,7 @@
 
 mod program;
 
-use program::{command, gptoss_with_input};
+use program::{command, gptoss_with_input, reasoning_model};
 
 fn chat(lines: &[&str], arguments: &[&str]) -> program::Output {
     gptoss_with_input(&[&["chat", "-t", "0"], arguments].concat(), &(lines.join("\n") + "\n"))
@@ -71,6 +71,23 @@ fn a_conversation_that_outgrows_the_context_drops_its_oldest_turns_and_says_so()
     let output = chat(&[&too_long, "What is 2 plus 3?"], &["--context", "256"]);
     assert!(output.stderr.contains("does not fit into the context of 256"), "{}", output.stderr);
     assert_eq!(output.stdout, "2 plus 3 is 5.\n", "the chat goes on");
+}
+
+#[test]
+fn reasoning_is_shown_or_folded_away_and_never_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = reasoning_model(folder.path());
+    let model = ["-m", &model, "-n", "8"];
+    let shown = chat(&["What is 2 plus 3?"], &model);
+    assert_eq!(shown.stdout, "");
+    assert!(shown.stderr.contains("plus 3"), "{}", shown.stderr);
+    let folded = chat(&["What is 2 plus 3?"], &[&["--hide-reasoning"], &model[..]].concat());
+    assert!(folded.stderr.contains("▸ reasoning"), "{}", folded.stderr);
+    assert!(!folded.stderr.contains("plus 3"), "{}", folded.stderr);
+    let lines = ["/reasoning", "What is 2 plus 3?", "/reasoning"];
+    let unfolded = chat(&lines, &model);
+    assert!(unfolded.stderr.contains("that of the last answer:"), "{}", unfolded.stderr);
+    assert_eq!(unfolded.stderr.matches("plus 3").count(), 1, "{}", unfolded.stderr);
 }
 
 /// What only a terminal shows: prompts, dimmed notes, several lines, history, and Ctrl-C, which

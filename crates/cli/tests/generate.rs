@@ -4,7 +4,7 @@ mod program;
 
 use std::path::Path;
 
-use program::{Output, gptoss_with_input};
+use program::{Output, gptoss_with_input, reasoning_model};
 use serde_json::Value;
 
 /// Runs the program with nothing on standard input.
@@ -74,6 +74,23 @@ fn raw_text_is_continued_and_special_tokens_are_recognised() {
     let chat = json(gptoss(&["generate", "-t", "0", "--json", "What is 2 plus 3?"]));
     assert_eq!(raw["text"], chat["text"]);
     assert_eq!(raw["usage"]["prompt_tokens"], chat["usage"]["prompt_tokens"]);
+}
+
+#[test]
+fn reasoning_is_never_taken_for_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = reasoning_model(folder.path());
+    let question = ["-m", &model, "-t", "0", "-n", "8", "What is 2 plus 3?"];
+    let hidden = gptoss(&[&["generate"], &question[..]].concat());
+    assert_eq!((hidden.stdout.as_str(), hidden.code), ("", Some(0)));
+    assert!(!hidden.stderr.contains("plus"), "{}", hidden.stderr);
+    let shown = gptoss(&[&["generate", "--show-reasoning"], &question[..]].concat());
+    assert_eq!(shown.stdout, "");
+    assert!(shown.stderr.contains("plus 3"), "{}", shown.stderr);
+    let json = json(gptoss(&[&["generate", "--json"], &question[..]].concat()));
+    assert_eq!(json["text"], "");
+    assert!(json["reasoning"].as_str().unwrap().contains("plus 3"), "{json}");
+    assert!(json["usage"]["reasoning_tokens"].as_u64().unwrap() >= 7, "{json}");
 }
 
 #[test]

@@ -20,14 +20,14 @@ pub enum Next {
 
 /// The text of /help.
 pub const HELP: &str = "\
-/reasoning             show or fold away the model's reasoning
+/reasoning               show or fold away the model's reasoning
 /effort low|medium|high  how long it thinks
-/system [TEXT]         instructions for the model; without TEXT, none
-/save FILE             write the conversation to a file
-/load FILE             go on with a saved conversation
-/clear                 forget the conversation
-/stats                 tokens, speed and memory
-/exit                  leave (or Ctrl-D)
+/system [TEXT]           instructions for the model; without TEXT, none
+/save FILE               write the conversation to a file
+/load FILE               go on with a saved conversation
+/clear                   forget the conversation
+/stats                   tokens, speed and memory
+/exit                    leave (or Ctrl-D)
 Ctrl-C stops an answer. A line that ends with \\ goes on in the next one,
 and so does everything between two lines of \"\"\".";
 

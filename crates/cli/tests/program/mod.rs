@@ -50,3 +50,15 @@ pub fn gptoss_with_input(arguments: &[&str], input: &str) -> Output {
         code: output.status.code(),
     }
 }
+
+/// A copy of nano whose answers come on channel `analysis`, as a reasoning model's first words do.
+pub fn reasoning_model(folder: &std::path::Path) -> String {
+    let nano = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
+    for file in ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(nano.join(file), folder.join(file)).unwrap();
+    }
+    let frame = r#"{"system_message": null,
+        "assistant_prefill": "<|channel|>analysis<|message|>"}"#;
+    std::fs::write(folder.join("harmony.json"), frame).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
