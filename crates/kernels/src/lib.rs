@@ -8,14 +8,14 @@
 //! Every function here gives the same bits on every platform: sums have one fixed order
 //! (`docs/numerics.md`), products and sums are rounded separately, and the exponential is ours.
 
-#![forbid(unsafe_code)]
-
 mod attention;
 mod dequantize;
 mod dot;
 mod exp;
 mod format;
 mod half;
+pub mod int8;
+mod isa;
 mod k_quants;
 pub mod mxfp4;
 mod rms_norm;
@@ -30,6 +30,7 @@ pub use dot::{dot, sum};
 pub use exp::exp;
 pub use format::Format;
 pub use half::{bf16_to_f32, f16_to_f32};
+pub use isa::Isa;
 pub use rms_norm::rms_norm;
 pub use rope::rotate;
 pub use softmax::softmax;
