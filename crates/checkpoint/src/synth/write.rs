@@ -1,6 +1,6 @@
 //! Files of known content, written by several threads, and there whole or not at all.
 //!
-//! Everything goes into `NAME.partial` beside the target, which is flushed to the disk and then
+//! Everything goes into `NAME.synth-partial` beside the target, which is flushed to the disk and then
 //! takes the name. What a killed run leaves is that partial file or folder; the next run begins
 //! it anew.
 
@@ -157,9 +157,11 @@ impl Plan {
         let partial = partial_name(target);
         let written = self.write_partial(&partial, threads, progress);
         let moved = written.and_then(|()| self.take_name(&partial, target));
-        // Another writer's partial files are not ours to remove; the first error is reported.
-        if moved.as_ref().is_err_and(|error| !matches!(error, SynthError::Busy { .. })) {
-            let _ = remove(&partial);
+        match moved {
+            // What another wrote is not ours to remove.
+            Ok(()) | Err(SynthError::Busy { .. } | SynthError::NotSynthetic { .. }) => {}
+            // The first error is the one to report.
+            Err(_) => drop(remove(&partial)),
         }
         moved
     }
@@ -170,9 +172,15 @@ impl Plan {
         threads: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), SynthError> {
+        // A link with this name is nobody's checkpoint, and what it leads to is not ours.
+        if fs::symlink_metadata(partial).is_ok_and(|found| found.is_symlink()) {
+            fs::remove_file(partial).map_err(at(partial))?;
+        }
         if self.is_folder {
             match fs::create_dir(partial) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && partial.is_dir() => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    check_interrupted(partial)?;
+                }
                 other => other.map_err(at(partial))?,
             }
         }
@@ -256,10 +264,10 @@ fn check_shape(synthesis: &Synthesis) -> Result<(), SynthError> {
     }
 }
 
-/// `NAME.partial` beside the target.
+/// `NAME.synth-partial` beside the target.
 fn partial_name(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
-    name.push(".partial");
+    name.push(".synth-partial");
     PathBuf::from(name)
 }
 
@@ -298,6 +306,17 @@ fn check_synthetic(folder: &Path) -> Result<(), SynthError> {
         true => Ok(()),
         false => other(format!("a folder without a {README} that says so")),
     }
+}
+
+/// Whether a folder is what an interrupted run left: nothing, an unfinished README.md alone, or
+/// some files of a synthetic checkpoint.
+fn check_interrupted(folder: &Path) -> Result<(), SynthError> {
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        if entry.map_err(at(folder))?.file_name() != README {
+            return check_synthetic(folder);
+        }
+    }
+    Ok(())
 }
 
 /// Removes what an interrupted run left beside the file of this name.
@@ -378,4 +397,65 @@ fn chunks(pieces: &[Piece]) -> Vec<Chunk> {
         }
     }
     chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DenseFormat;
+    use super::*;
+    use crate::presets;
+
+    /// A plan of a small folder.
+    fn folder_plan(names: &[&str]) -> Plan {
+        let text = |name: &&str| FilePlan::text(name, MARK.to_owned());
+        Plan { files: names.iter().map(text).collect(), is_folder: true }
+    }
+
+    #[test]
+    fn a_failed_run_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        let plan = folder_plan(&[README, "config.json", "missing/model.safetensors"]);
+        let failed = plan.write(&target, Existing::Keep, 2, &|_| {}).unwrap_err();
+        assert!(failed.to_string().ends_with("model.safetensors: cannot be written"), "{failed}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_of_the_user_is_not_taken_for_an_interrupted_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        let partial = folder.path().join("x.synth-partial");
+        fs::create_dir(&partial).unwrap();
+        let plan = folder_plan(&[README, "config.json"]);
+        fs::write(partial.join("letter.txt"), "dear").unwrap();
+        let failed = plan.write(&target, Existing::Keep, 1, &|_| {});
+        assert!(matches!(failed, Err(SynthError::NotSynthetic { .. })), "{failed:?}");
+        assert_eq!(fs::read(partial.join("letter.txt")).unwrap(), b"dear");
+        // A run that was killed while it began left an empty README.md.
+        fs::remove_file(partial.join("letter.txt")).unwrap();
+        fs::write(partial.join(README), "").unwrap();
+        plan.write(&target, Existing::Keep, 1, &|_| {}).unwrap();
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 2);
+        assert!(!partial.exists());
+    }
+
+    #[test]
+    fn chunks_cover_every_row_once() {
+        let config = presets::find("gpt-oss-1b").unwrap().config;
+        let target = Target::Gguf { dense: DenseFormat::Q8_0, vocabulary: None };
+        let synthesis = Synthesis { name: "x", config: &config, seed: 0, target };
+        let plan = Plan::new(&synthesis).unwrap();
+        let file = &plan.files[0];
+        let (mut expected, mut count) = (file.head.len() as u64, 0);
+        for Chunk { piece, first, rows } in chunks(&file.pieces) {
+            let Piece { offset, segment } = &file.pieces[piece];
+            let start = offset + first * segment.row_bytes();
+            // Only the padding between tensors is left out.
+            assert!((expected..expected + 32).contains(&start), "piece {piece}, row {first}");
+            assert!(rows * segment.row_bytes() <= CHUNK_BYTES && rows > 0);
+            (expected, count) = (start + rows * segment.row_bytes(), count + 1);
+        }
+        assert!(count > file.pieces.len() && plan.bytes() - expected < 32);
+    }
 }

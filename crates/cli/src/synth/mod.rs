@@ -6,9 +6,11 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
-use gptoss_checkpoint::synth::{DenseFormat, Existing, Plan, Synthesis, Target, read_config};
+use gptoss_checkpoint::synth::{
+    DenseFormat, Existing, Plan, SynthError, Synthesis, Target, read_config,
+};
 use gptoss_checkpoint::{ModelConfig, O200K_HARMONY_TOKENS, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -95,10 +97,10 @@ pub fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
     };
     let plan = Plan::new(&Synthesis { name: &name, config: &config, seed: args.seed, target })?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    if let Err(error) = plan.check_target(&args.output, existing) {
-        let hint = if args.force { "" } else { "; --force replaces what synth has made" };
-        bail!("{error}{hint}");
-    }
+    plan.check_target(&args.output, existing).map_err(|error| match error {
+        SynthError::Exists { .. } => anyhow!("{error}; --force replaces what synth has made"),
+        other => other.into(),
+    })?;
     check_space(&args.output, plan.bytes())?;
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let bar = bar(plan.bytes());
@@ -144,8 +146,7 @@ fn check_space(target: &Path, needed: u64) -> anyhow::Result<()> {
         // Some network file systems do not say; writing will.
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported => Ok(()),
         Err(error) => {
-            let place = folder.display();
-            Err(error).with_context(|| format!("{place}: cannot be asked for free space"))
+            Err(error).with_context(|| format!("{}: cannot be written to", folder.display()))
         }
     }
 }
