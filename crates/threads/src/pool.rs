@@ -218,3 +218,43 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    fn wait_for_asleep(pool: &Pool, count: usize) {
+        while pool.room.sleep.workers_asleep() != count {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_region_wakes_as_many_sleepers_as_can_help() {
+        let pool = Pool::new(NonZeroUsize::new(4).expect("four is not zero"));
+        for count in [2, 3, 4, 2] {
+            wait_for_asleep(&pool, 3);
+            // No task ends before all have begun, each in a thread of its own.
+            let all = Barrier::new(count);
+            pool.run(count, &|_| {
+                all.wait();
+            });
+        }
+    }
+
+    #[test]
+    fn a_guard_wakes_workers_that_have_a_core() {
+        let pool = Pool::new(NonZeroUsize::new(4).expect("four is not zero"));
+        let with_a_core = Pool::available().min(4) - 1;
+        for _ in 0..3 {
+            wait_for_asleep(&pool, 3);
+            let outer = pool.active();
+            wait_for_asleep(&pool, 3 - with_a_core);
+            drop(pool.active());
+            assert_eq!(pool.room.active.load(Ordering::SeqCst), 1);
+            drop(outer);
+        }
+    }
+}

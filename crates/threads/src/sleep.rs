@@ -63,6 +63,12 @@ impl Sleep {
         }
     }
 
+    /// How many workers sleep.
+    #[cfg(test)]
+    pub(crate) fn workers_asleep(&self) -> usize {
+        self.workers_asleep.load(Ordering::SeqCst)
+    }
+
     fn lock(&self) -> MutexGuard<'_, ()> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
