@@ -1,8 +1,8 @@
 //! Files of known content, written by several threads, and there whole or not at all.
 //!
-//! Everything goes into `NAME.synth-partial` beside the target, which is flushed to the disk and then
-//! takes the name. What a killed run leaves is that partial file or folder; the next run begins
-//! it anew.
+//! Everything goes into `NAME.synth-partial` beside the target, which is flushed to the disk and
+//! then takes the name. What a killed run leaves is that partial file or folder; the next run
+//! begins it anew.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
