@@ -17,6 +17,7 @@ use crate::generate_raw::{RawRequest, continue_raw};
 use crate::model_args::ModelArgs;
 use crate::opening_args::OpeningArgs;
 use crate::sampling_args::SamplingArgs;
+use crate::terminal::{harmless, say, say_part};
 
 /// Answer one prompt and exit
 ///
@@ -98,14 +99,14 @@ fn run_chat(
         max_tokens: args.sampling.max_tokens,
         stop: args.sampling.stop.clone(),
         top_logprobs: args.logprobs,
-        ..ChatRequest::new(Conversation::new(messages), args.sampling.params(&engine.model().chat)?)
+        ..ChatRequest::new(Conversation::new(messages), args.sampling.params(engine)?)
     };
     let mut session = args.model.session(engine)?;
     let stream = ChatStream::new(&mut session, request)?;
     if args.json {
         let mut answer = chat_answer(engine, stream)?;
         answer["model"] = json!(args.model.model);
-        answer["seed"] = json!(args.sampling.seed);
+        answer["seed"] = json!(args.sampling.seed.unwrap_or(0));
         answer["timings"]["load_seconds"] = json!(load.as_secs_f64());
         return print_json(&answer);
     }
@@ -119,20 +120,26 @@ fn print_chat(stream: ChatStream<'_>, show_reasoning: bool) -> anyhow::Result<()
     for event in stream {
         match event? {
             ChatEvent::Delta { kind: TextKind::Reasoning, text } if show_reasoning => {
-                eprint!("{text}");
+                say_part(&text);
                 reason_open = true;
             }
             ChatEvent::Delta { kind: TextKind::Answer | TextKind::Preamble, text } => {
                 if std::mem::take(&mut reason_open) {
-                    eprintln!();
+                    say("");
                 }
-                out.write_all(text.as_bytes())?;
-                out.flush()?;
+                write_answer(&mut out, &text)?;
                 ends_line = text.ends_with('\n');
+            }
+            // What is said before a tool call is not glued to what follows.
+            ChatEvent::Message { message, .. }
+                if message.channel.as_deref() == Some("commentary") && !ends_line =>
+            {
+                writeln!(out)?;
+                ends_line = true;
             }
             ChatEvent::Message { message, .. } if message.called_tool().is_some() => {
                 let call = serde_json::to_string(&message)?;
-                eprintln!("gptoss: the model calls a tool, which nothing here answers: {call}");
+                say(&format!("gptoss: the model calls a tool, which nothing here answers: {call}"));
             }
             ChatEvent::Done(ChatDone { reason, .. }) => {
                 if !ends_line {
@@ -156,7 +163,7 @@ fn run_raw(
     let request = RawRequest {
         prompt,
         params: GenerateParams {
-            sampling: args.sampling.params(&engine.model().chat)?,
+            sampling: args.sampling.params(engine)?,
             stop_tokens: engine.model().chat.eos_token_ids.clone(),
             max_tokens: args.sampling.max_tokens.unwrap_or(usize::MAX),
             top_logprobs: args.logprobs,
@@ -166,26 +173,34 @@ fn run_raw(
     let mut out = io::stdout().lock();
     let answer = continue_raw(&mut session, request, |piece| match args.json {
         true => Ok(()),
-        false => out.write_all(piece.as_bytes()).and_then(|()| out.flush()),
+        false => write_answer(&mut out, piece),
     })?;
-    drop(out);
     if args.json {
+        drop(out);
         let mut json = answer.json(engine.tokenizer()?);
         json["model"] = json!(args.model.model);
-        json["seed"] = json!(args.sampling.seed);
+        json["seed"] = json!(args.sampling.seed.unwrap_or(0));
         json["timings"]["load_seconds"] = json!(load.as_secs_f64());
         return print_json(&json);
     }
     if !answer.text.ends_with('\n') {
-        println!();
+        writeln!(out)?;
     }
     crate::notices::cut_short(answer.reason);
     Ok(())
 }
 
+/// Writes a piece of the answer at once; a terminal is not sent control characters.
+fn write_answer(out: &mut io::StdoutLock<'_>, text: &str) -> io::Result<()> {
+    match out.is_terminal() {
+        true => out.write_all(harmless(text).as_bytes())?,
+        false => out.write_all(text.as_bytes())?,
+    }
+    out.flush()
+}
+
 fn print_json(value: &Value) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)?;
+    let text = value.to_string();
+    writeln!(io::stdout().lock(), "{text}")?;
     Ok(())
 }

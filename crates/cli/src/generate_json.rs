@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// Runs the stream to its end and gives everything as one object.
 pub fn chat_answer(engine: &Engine, stream: ChatStream<'_>) -> anyhow::Result<Value> {
-    let (mut text, mut reasoning) = (String::new(), String::new());
+    let (mut text, mut reasoning, mut preamble) = (String::new(), String::new(), String::new());
     let (mut messages, mut repairs, mut logprobs) = (Vec::new(), Vec::new(), Vec::new());
     let mut done = None;
     for event in stream {
@@ -16,6 +16,7 @@ pub fn chat_answer(engine: &Engine, stream: ChatStream<'_>) -> anyhow::Result<Va
             ChatEvent::Token { token, logprobs: Some(found) } => logprobs.push((token, found)),
             ChatEvent::Delta { kind: TextKind::Reasoning, text } => reasoning += &text,
             ChatEvent::Delta { kind: TextKind::Answer, text: delta } => text += &delta,
+            ChatEvent::Delta { kind: TextKind::Preamble, text } => preamble += &text,
             ChatEvent::Message { message, .. } => messages.push(message),
             ChatEvent::Repaired(repair) => repairs.push(repair.to_string()),
             ChatEvent::Done(end) => done = Some(end),
@@ -27,6 +28,7 @@ pub fn chat_answer(engine: &Engine, stream: ChatStream<'_>) -> anyhow::Result<Va
     Ok(json!({
         "text": text,
         "reasoning": (!reasoning.is_empty()).then_some(reasoning),
+        "preamble": (!preamble.is_empty()).then_some(preamble),
         "messages": messages,
         "finish_reason": finish_reason(done.reason),
         "usage": {

@@ -48,7 +48,10 @@ pub fn run(args: &LogitsArgs) -> anyhow::Result<ExitCode> {
             let model = engine.forward_model();
             let vocab_size = model.config.vocab_size;
             if let Some(id) = ids.iter().find(|id| **id as usize >= vocab_size) {
-                bail!("token id {id} is not in the vocabulary of {vocab_size}");
+                bail!(
+                    "{}: token id {id} is not in the vocabulary of {vocab_size}",
+                    args.ids.display()
+                );
             }
             reference_forward(model.config, model.weights, &ids, &mut trace).concat()
         }

@@ -21,6 +21,7 @@ mod rm;
 mod sampling_args;
 mod show;
 mod synth;
+mod terminal;
 mod tokenizer_args;
 mod tokens;
 
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gptoss: {error:#}");
+            terminal::say(&format!("gptoss: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -87,8 +88,9 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
 /// Whether the error is a reader that went away, as in `gptoss … | head`.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        let broken = |e: std::io::ErrorKind| e == std::io::ErrorKind::BrokenPipe;
+        let json = cause.downcast_ref::<serde_json::Error>();
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| broken(e.kind()))
+            || json.and_then(serde_json::Error::io_error_kind).is_some_and(broken)
     })
 }

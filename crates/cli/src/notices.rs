@@ -2,14 +2,16 @@
 
 use gptoss_engine::FinishReason;
 
+use crate::terminal::say;
+
 /// Says that an answer did not end by itself.
 pub fn cut_short(reason: FinishReason) {
     match reason {
         FinishReason::MaxTokens => {
-            eprintln!("gptoss: the answer was cut off at the limit of --max-tokens");
+            say("gptoss: the answer was cut off at the limit of --max-tokens");
         }
         FinishReason::ContextFull => {
-            eprintln!("gptoss: the answer was cut off because the context is full; see --context");
+            say("gptoss: the answer was cut off because the context is full; see --context");
         }
         FinishReason::Stop | FinishReason::ToolCall | FinishReason::Cancelled => {}
     }

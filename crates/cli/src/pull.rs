@@ -12,6 +12,8 @@ use gptoss_hub::{
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::terminal::say;
+
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -66,7 +68,7 @@ pub fn run(args: &PullArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     ctrlc::set_handler(|| {
-        eprintln!("\ngptoss: interrupted; the same command goes on where it stopped");
+        say("\ngptoss: interrupted; the same command goes on where it stopped");
         std::process::exit(130);
     })
     .context("cannot watch for Ctrl-C")?;
@@ -96,8 +98,8 @@ fn print_plan(plan: &Plan) -> std::io::Result<()> {
 
 fn print_pulled(pulled: &Pulled) -> std::io::Result<()> {
     match pulled.received_bytes {
-        0 => eprintln!("everything was there already"),
-        bytes => eprintln!("downloaded {}, checked", size_text(bytes)),
+        0 => say("everything was there already"),
+        bytes => say(&format!("downloaded {}, checked", size_text(bytes))),
     }
     let path = pulled.stored.as_ref().unwrap_or(&pulled.snapshot);
     writeln!(stdout(), "{}", path.display())
@@ -197,7 +199,7 @@ impl View {
         match &self.bars {
             // Above the bars; where they cannot be drawn the line is not worth an error.
             Some(bars) => drop(bars.both.println(line)),
-            None => eprintln!("{line}"),
+            None => say(line),
         }
     }
 

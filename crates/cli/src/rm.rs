@@ -9,6 +9,7 @@ use gptoss_checkpoint::embedded;
 use gptoss_hub::{Hub, Removal};
 
 use crate::pull::size_text;
+use crate::terminal::{say, say_part};
 
 /// Delete a model from this machine
 #[derive(Args)]
@@ -35,7 +36,7 @@ pub fn run(args: &RmArgs) -> anyhow::Result<ExitCode> {
     let hub = Hub::from_env()?;
     let removal = hub.plan_removal(&args.name)?;
     if !args.yes && !is_agreed(&removal)? {
-        eprintln!("nothing was deleted");
+        say("nothing was deleted");
         return Ok(ExitCode::from(1));
     }
     let bytes = hub.remove(&removal)?;
@@ -61,7 +62,7 @@ fn is_agreed(removal: &Removal) -> anyhow::Result<bool> {
         [] => String::new(),
         names => format!(" and what stands for it: {}", names.join(", ")),
     };
-    eprint!("delete {what}{names}? [y/N] ");
+    say_part(&format!("delete {what}{names}? [y/N] "));
     stderr().flush()?;
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
-use gptoss_checkpoint::ChatDefaults;
-use gptoss_engine::SamplingParams;
+use gptoss_engine::{Engine, SamplingParams};
 
 /// Flags of every command that generates.
 #[derive(Args, Clone)]
@@ -24,7 +23,7 @@ pub struct SamplingArgs {
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub min_p: Option<f32>,
     /// Make tokens that were seen before less likely; 1 changes nothing
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub repetition_penalty: Option<f32>,
     /// Subtracted from a token's logit for each time it was generated
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
@@ -35,9 +34,9 @@ pub struct SamplingArgs {
     /// Add to the logit of a token; may be repeated, `-inf` forbids the token
     #[arg(long, value_name = "ID=BIAS", allow_hyphen_values = true)]
     pub logit_bias: Vec<TokenBias>,
-    /// Seed of the random numbers: the same seed gives the same text
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
+    /// Seed of the random numbers: the same seed gives the same text [default: 0]
+    #[arg(short, long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Generate at most this many tokens [default: until the context is full]
     #[arg(short = 'n', long, value_name = "N")]
     pub max_tokens: Option<usize>,
@@ -66,7 +65,14 @@ impl FromStr for TokenBias {
 
 impl SamplingArgs {
     /// The parameters, with the model's recommendations where no flag was given.
-    pub fn params(&self, defaults: &ChatDefaults) -> anyhow::Result<SamplingParams> {
+    pub fn params(&self, engine: &Engine) -> anyhow::Result<SamplingParams> {
+        let defaults = &engine.model().chat;
+        let vocab_size = engine.config().vocab_size;
+        if let Some(TokenBias { id, .. }) =
+            self.logit_bias.iter().find(|b| b.id as usize >= vocab_size)
+        {
+            bail!("--logit-bias: expected an id of the vocabulary of {vocab_size}, found {id}");
+        }
         let recommended = match defaults.do_sample {
             Some(false) => 0.0,
             _ => defaults.temperature.unwrap_or(1.0) as f32,
@@ -80,7 +86,7 @@ impl SamplingArgs {
             frequency_penalty: self.frequency_penalty.unwrap_or(0.0),
             presence_penalty: self.presence_penalty.unwrap_or(0.0),
             logit_bias: BTreeMap::from_iter(self.logit_bias.iter().map(|b| (b.id, b.bias))),
-            seed: self.seed,
+            seed: self.seed.unwrap_or(0),
             sequence: 0,
         };
         params.validate().context("sampling")?;

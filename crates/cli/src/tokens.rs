@@ -158,10 +158,11 @@ fn each_line(
 /// What a line gives to encode: "text", or "hex" for bytes that are not UTF-8.
 fn bytes_of_row(row: &Map<String, Value>) -> anyhow::Result<Vec<u8>> {
     match (row.get("text"), row.get("hex")) {
-        (Some(Value::String(text)), _) => Ok(text.clone().into_bytes()),
-        (None, Some(Value::String(hex))) => from_hex(hex),
+        // Beside the exact bytes, a text may have lost some.
+        (_, Some(Value::String(hex))) => from_hex(hex),
+        (Some(Value::String(text)), None) => Ok(text.clone().into_bytes()),
         (None, None) => bail!("expected a string \"text\", found none"),
-        (Some(other), _) | (None, Some(other)) => {
+        (_, Some(other)) | (Some(other), None) => {
             bail!("expected a string in \"text\" or \"hex\", found {}", kind_of(other))
         }
     }

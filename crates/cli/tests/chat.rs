@@ -80,14 +80,47 @@ fn reasoning_is_shown_or_folded_away_and_never_the_answer() {
     let model = ["-m", &model, "-n", "8"];
     let shown = chat(&["What is 2 plus 3?"], &model);
     assert_eq!(shown.stdout, "");
-    assert!(shown.stderr.contains("plus 3"), "{}", shown.stderr);
+    assert!(shown.stderr.contains("+ 3 ="), "{}", shown.stderr);
     let folded = chat(&["What is 2 plus 3?"], &[&["--hide-reasoning"], &model[..]].concat());
     assert!(folded.stderr.contains("▸ reasoning"), "{}", folded.stderr);
-    assert!(!folded.stderr.contains("plus 3"), "{}", folded.stderr);
+    assert!(!folded.stderr.contains("+ 3 ="), "{}", folded.stderr);
     let lines = ["/reasoning", "What is 2 plus 3?", "/reasoning"];
     let unfolded = chat(&lines, &model);
     assert!(unfolded.stderr.contains("that of the last answer:"), "{}", unfolded.stderr);
-    assert_eq!(unfolded.stderr.matches("plus 3").count(), 1, "{}", unfolded.stderr);
+    assert_eq!(unfolded.stderr.matches("+ 3 =").count(), 1, "{}", unfolded.stderr);
+}
+
+#[test]
+fn what_is_loaded_is_said_and_flags_win_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk.json");
+    let file = file.to_str().unwrap();
+    let turn = |role: &str, text: &str| format!(r#"{{"role":"{role}","content":"{text}"}}"#);
+    let saved = format!(
+        r#"{{"model":"x","effort":"High","instructions":null,"date":null,"seed":7,
+            "messages":[{},{},{}]}}"#,
+        turn("user", "Hi"),
+        r#"{"role":"assistant","channel":"final","content":"Hello"}"#,
+        turn("user", "And?")
+    );
+    std::fs::write(file, saved).unwrap();
+    let said = chat(&["/stats"], &["--load", file]).stderr;
+    for expected in ["loaded 3 messages", "do not apply to nano", "1 at the end", "seed 7"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(chat(&["/stats"], &["--load", file, "--seed", "3"]).stderr.contains("seed 3"));
+}
+
+#[test]
+fn a_block_of_lines_is_a_message_and_an_empty_answer_is_none() {
+    let output = chat(&["\"\"\"", "/etc/passwd is a file", "\"\"\""], &[]);
+    assert!(!output.stderr.contains("no such command"), "{}", output.stderr);
+    assert!(!output.stdout.is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk.json");
+    let save = format!("/save {}", file.display());
+    chat(&["Hello!", &save], &["-n", "0"]).success();
+    assert!(!std::fs::read_to_string(file).unwrap().contains("assistant"));
 }
 
 /// What only a terminal shows: prompts, dimmed notes, several lines, history, and Ctrl-C, which

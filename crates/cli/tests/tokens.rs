@@ -171,5 +171,12 @@ fn other_tokenizers_by_file_and_by_folder() {
         "{error}"
     );
     let error = fails(&["tokenize", "--model", &format!("{NANO}/config.json"), "a"], b"");
-    assert!(error.contains("config.json: tokenizer.json: expected JSON"), "{error}");
+    assert!(error.contains("config.json: expected the JSON of a tokenizer"), "{error}");
+}
+
+#[test]
+fn bytes_that_are_no_text_survive_lines_of_json() {
+    let lines = ok(&["detokenize", "--jsonl"], b"{\"ids\":[4103]}\n");
+    let again = ok(&["tokenize", "--jsonl"], &lines);
+    assert!(String::from_utf8_lossy(&again).contains("\"ids\":[4103]"));
 }

@@ -16,6 +16,15 @@ pub(crate) struct Routing {
     pub(crate) weights: Vec<f32>,
 }
 
+/// Cuts router logits to the best experts (`[k]`), **then** takes the softmax over those.
+fn choose(logits: &[f32], experts: &mut [usize], weights: &mut [f32]) {
+    top_k(logits, experts);
+    for (weight, expert) in weights.iter_mut().zip(experts) {
+        *weight = logits[*expert];
+    }
+    softmax(weights);
+}
+
 /// Chooses the experts of the tokens `x` (`[T, D]`, normalised).
 ///
 /// Equal logits are decided for the expert with the lower index.
@@ -28,11 +37,7 @@ pub(crate) fn route(config: &ModelConfig, weights: &LayerWeights, x: &[f32]) -> 
         Routing { experts: vec![0; tokens * chosen], weights: vec![0.0; tokens * chosen] };
     let rows = routing.experts.chunks_mut(chosen).zip(routing.weights.chunks_mut(chosen));
     for (logits, (experts, weights)) in logits.chunks(experts).zip(rows) {
-        top_k(logits, experts);
-        for (weight, expert) in weights.iter_mut().zip(experts) {
-            *weight = logits[*expert];
-        }
-        softmax(weights);
+        choose(logits, experts, weights);
     }
     routing
 }
@@ -95,4 +100,22 @@ fn expert_outputs(
     let down_bias = bias(&weights.down_bias, hidden);
     expert_linear(&weights.down, expert, &down_bias, &activations, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_softmax_is_over_the_chosen_experts_only() {
+        let logits = [1.0, 3.0, 2.0, 3.0, -1.0];
+        let (mut experts, mut weights) = ([0; 3], [0.0; 3]);
+        choose(&logits, &mut experts, &mut weights);
+        assert_eq!(experts, [1, 3, 2], "best first, the lower index among equals");
+        // e³, e³, e² over their sum; over all five experts they would sum to 0.94.
+        let expected = [0.422_318_8, 0.422_318_8, 0.155_362_4];
+        for (weight, expected) in weights.iter().zip(expected) {
+            assert!((weight - expected).abs() < 1e-6, "{weights:?}");
+        }
+    }
 }

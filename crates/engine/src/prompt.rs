@@ -67,7 +67,8 @@ pub(crate) fn prompt_tokens(
 }
 
 /// Drops the oldest turns until the prompt leaves room for `answer_tokens` in `context_length`;
-/// gives the number of turns dropped. A turn is a user's message with all that follows it.
+/// gives the number of turns dropped. A turn is a user's message with all that follows it, and so
+/// is what stands before the first user's message.
 ///
 /// What stands before the first turn and the last turn itself are kept.
 ///
@@ -87,8 +88,9 @@ pub fn fit_conversation(
             *conversation = fitted;
             return Ok(dropped);
         }
+        let is_opening = |message: &Message| matches!(message.role, Role::System | Role::Developer);
+        let first = fitted.messages.iter().position(|message| !is_opening(message));
         let is_user = |message: &Message| message.role == Role::User;
-        let first = fitted.messages.iter().position(is_user);
         let next = first.and_then(|first| {
             fitted.messages[first + 1..].iter().position(is_user).map(|n| first + 1 + n)
         });

@@ -28,8 +28,14 @@ pub fn run(args: &ChatArgs) -> anyhow::Result<ExitCode> {
     let mut state = ChatState::new(args)?;
     let mut view = View::new();
     if let Some(path) = &args.load {
-        let count = saved::load(&mut state, path)?;
-        view.note(&format!("loaded {count} messages from {}", path.display()));
+        let given = saved::Given {
+            effort: args.opening.effort,
+            instructions: args.opening.system.clone(),
+            date: args.opening.date.clone(),
+            seed: args.sampling.seed,
+        };
+        let said = saved::load(&mut state, path, &given)?;
+        view.note(&said);
     }
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -56,7 +62,9 @@ pub fn run(args: &ChatArgs) -> anyhow::Result<ExitCode> {
                 if interactive {
                     editor.add_history_entry(line.as_str())?;
                 }
-                if text.starts_with('/') && !text.starts_with("//") {
+                // A block of lines is always a message, even if it begins with a path.
+                let is_command = line.starts_with('/') && !line.starts_with("//");
+                if is_command {
                     if slash::run(text.trim_end(), &mut state, &mut view) == Next::Leave {
                         break;
                     }
@@ -114,7 +122,8 @@ fn turn(
     let answer = show(stream, state.show_reasoning, view, stop)?;
     state.last_reasoning = answer.reasoning;
     state.last = Some(answer.done);
-    state.turns.extend(answer.messages);
+    // A message that was stopped before its first word says nothing to later answers.
+    state.turns.extend(answer.messages.into_iter().filter(|message| !message.text().is_empty()));
     state.drop_unanswered();
     Ok(())
 }

@@ -8,6 +8,7 @@ use gptoss_harmony::{Conversation, Message, ReasoningEffort, Role};
 use serde::{Deserialize, Serialize};
 
 use super::state::ChatState;
+use crate::opening_args::has_own_frame;
 
 /// What a file holds: the turns, and the settings that an answer depends on.
 #[derive(Serialize, Deserialize)]
@@ -18,6 +19,19 @@ struct Saved {
     date: Option<String>,
     seed: Option<u64>,
     messages: Vec<Message>,
+}
+
+/// Settings that were asked for on the command line.
+#[derive(Clone, Default)]
+pub struct Given {
+    /// `--effort`.
+    pub effort: Option<ReasoningEffort>,
+    /// `--system`.
+    pub instructions: Option<String>,
+    /// `--date`.
+    pub date: Option<String>,
+    /// `--seed`.
+    pub seed: Option<u64>,
 }
 
 /// Writes the conversation to `path`; a file that is there is replaced.
@@ -37,8 +51,10 @@ pub fn save(state: &ChatState, path: &Path) -> anyhow::Result<()> {
 }
 
 /// Replaces the conversation by that of `path`: a file of [`save`], or a conversation in
-/// harmony's JSON. Nothing changes if the file cannot be used. Gives the number of messages.
-pub fn load(state: &mut ChatState, path: &Path) -> anyhow::Result<usize> {
+/// harmony's JSON. Nothing changes if the file cannot be used. Gives what is to be said about it.
+///
+/// The file's settings hold unless `given` ones were asked for on the command line.
+pub fn load(state: &mut ChatState, path: &Path, given: &Given) -> anyhow::Result<String> {
     let file = || path.display().to_string();
     let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", file()))?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).with_context(file)?;
@@ -70,13 +86,24 @@ pub fn load(state: &mut ChatState, path: &Path) -> anyhow::Result<usize> {
         .harmony()?
         .render_conversation(&Conversation::new(saved.messages.clone()), &Default::default())
         .with_context(file)?;
+    let mut said = format!("loaded {} messages from {}", saved.messages.len(), path.display());
     if is_ours {
-        state.opening.effort = saved.effort;
-        state.opening.instructions = saved.instructions;
-        state.opening.date = saved.date;
-        state.sampling.seed = saved.seed.unwrap_or(state.sampling.seed);
+        if has_own_frame(&state.engine) && (saved.effort.is_some() || saved.date.is_some()) {
+            said += &format!("; its effort and date do not apply to {}", state.model);
+        } else {
+            state.opening.effort = given.effort.or(saved.effort);
+            state.opening.date = given.date.clone().or(saved.date);
+        }
+        state.opening.instructions = given.instructions.clone().or(saved.instructions);
+        state.sampling.seed = given.seed.or(saved.seed).unwrap_or(state.sampling.seed);
     }
     state.turns = saved.messages;
+    state.last_reasoning.clear();
+    let before = state.turns.len();
     state.drop_unanswered();
-    Ok(state.turns.len())
+    let unanswered = before - state.turns.len();
+    if unanswered > 0 {
+        said += &format!("; {unanswered} at the end had no answer and were left out");
+    }
+    Ok(said)
 }

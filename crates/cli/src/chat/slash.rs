@@ -47,8 +47,8 @@ pub fn run(line: &str, state: &mut ChatState, view: &mut View) -> Next {
             Ok(()) => view.note(&format!("saved {} messages to {rest}", state.turns.len())),
             Err(error) => view.problem(&format!("{error:#}")),
         },
-        "/load" => match saved::load(state, Path::new(rest)) {
-            Ok(count) => view.note(&format!("loaded {count} messages from {rest}")),
+        "/load" => match saved::load(state, Path::new(rest), &saved::Given::default()) {
+            Ok(said) => view.note(&said),
             Err(error) => view.problem(&format!("{error:#}")),
         },
         "/clear" => {

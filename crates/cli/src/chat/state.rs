@@ -44,7 +44,7 @@ impl ChatState {
             opening: args.opening.opening(&engine)?,
             turns: Vec::new(),
             model: args.model.model.clone(),
-            sampling: args.sampling.params(&engine.model().chat)?,
+            sampling: args.sampling.params(&engine)?,
             max_tokens: args.sampling.max_tokens,
             stop: args.sampling.stop.clone(),
             show_reasoning: !args.hide_reasoning,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
+use crate::terminal::harmless;
+
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
@@ -91,25 +93,5 @@ impl View {
     fn end_error_line(&mut self) {
         let _ = writeln!(io::stderr());
         self.at_line_start = true;
-    }
-}
-
-/// Text without control characters, which could move the cursor or change the terminal.
-fn harmless(text: &str) -> Cow<'_, str> {
-    let dangerous = |c: char| c.is_control() && c != '\n' && c != '\t';
-    match text.contains(dangerous) {
-        true => Cow::Owned(text.replace(dangerous, "\u{FFFD}")),
-        false => Cow::Borrowed(text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(harmless("a\x1b[2Jb\r\u{9b}1m"), "a\u{FFFD}[2Jb\u{FFFD}\u{FFFD}1m");
-        assert_eq!(harmless("tab\t, line\n, é 😀"), "tab\t, line\n, é 😀");
     }
 }

@@ -15,6 +15,7 @@ use gptoss_checkpoint::{ModelConfig, O200K_HARMONY_TOKENS, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::pull::size_text;
+use crate::terminal::say;
 
 /// Write a checkpoint with random weights, to measure and test with
 #[derive(Args)]
@@ -107,7 +108,7 @@ pub fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
     let written = plan.write(&args.output, existing, threads, &|bytes| bar.inc(bytes));
     bar.finish_and_clear();
     written?;
-    eprintln!("wrote {} of random weights, seed {}", size_text(plan.bytes()), args.seed);
+    say(&format!("wrote {} of random weights, seed {}", size_text(plan.bytes()), args.seed));
     writeln!(stdout(), "{}", args.output.display())?;
     Ok(ExitCode::SUCCESS)
 }

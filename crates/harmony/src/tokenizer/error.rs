@@ -15,7 +15,7 @@ pub enum TokenizerError {
         vocab_size: usize,
     },
     /// The file is not JSON, or nested too deeply.
-    #[error("tokenizer.json: expected JSON, found {0}")]
+    #[error("expected the JSON of a tokenizer")]
     NotJson(#[source] serde_json::Error),
     /// The description contradicts itself or lacks something.
     #[error("{place}: expected {expected}, found {found}")]
