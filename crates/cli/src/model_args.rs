@@ -11,12 +11,18 @@ const CONTEXT_DEFAULT: usize = 8192;
 pub struct ModelArgs {
     /// Model: nano (built in), a file or folder, a name in the local store, or a Hugging Face
     /// repository in the local cache
-    #[arg(short, long, default_value = "nano", env = "GPTOSS_MODEL", value_name = "MODEL")]
+    #[arg(short, long, env = "GPTOSS_MODEL", value_name = "MODEL", value_parser = model_name,
+        default_value = "nano")]
     pub model: String,
 
     /// Tokens of context to reserve memory for [default: the model's own, at most 8192]
     #[arg(short, long, value_name = "TOKENS")]
     pub context: Option<usize>,
+}
+
+/// The name of a model; an empty variable of the environment counts as unset.
+fn model_name(name: &str) -> Result<String, std::convert::Infallible> {
+    Ok(if name.is_empty() { "nano" } else { name }.to_owned())
 }
 
 impl ModelArgs {

@@ -19,6 +19,25 @@ fn lines_from_a_pipe_are_answered_one_by_one() {
 }
 
 #[test]
+fn a_line_that_is_not_text_does_not_end_the_chat() {
+    use std::io::Write;
+    let home = tempfile::tempdir().unwrap();
+    let mut child = command(home.path())
+        .args(["chat", "-t", "0"])
+        .env("GPTOSS_MODEL", "")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"Hel\xfflo\nWhat is 2 plus 3?\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 plus 3 is 5.\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not UTF-8"));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn commands_do_what_they_say() {
     let output = chat(&["/help", "/stats", "/nope", "/system Be kind.", "/reasoning"], &[]);
     assert_eq!(output.stdout, "");

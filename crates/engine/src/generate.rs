@@ -74,6 +74,9 @@ impl Generation {
     ///
     /// # Errors
     /// None of the model's own; [`EngineError::ContextFull`] is a [`StopReason`] here.
+    ///
+    /// # Panics
+    /// If `session` has no tokens: there is nothing to continue.
     pub fn next(&mut self, session: &mut Session) -> Result<Option<Step>, EngineError> {
         if self.stopped.is_some() {
             return Ok(None);

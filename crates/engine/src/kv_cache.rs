@@ -16,6 +16,21 @@ pub struct KvCache {
     context_length: usize,
 }
 
+/// The rings of a cache at one position, see [`KvCache::snapshot`].
+#[derive(Clone, Debug)]
+pub struct CacheSnapshot {
+    positions: usize,
+    /// Keys and values of each sliding layer.
+    rings: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl CacheSnapshot {
+    /// The position it leads back to.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+}
+
 /// The cache of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerCache {
@@ -88,6 +103,33 @@ impl KvCache {
             layer.values.truncate(rows * layer.width);
         }
         true
+    }
+
+    /// What a return to the present position will need and later positions overwrite: the rings of
+    /// the sliding layers (3 MiB for gpt-oss-20b in 16 bits).
+    pub fn snapshot(&self) -> CacheSnapshot {
+        let rings = self.layers.iter().filter(|layer| !layer.keeps_everything(self));
+        CacheSnapshot {
+            positions: self.positions,
+            rings: rings.map(|layer| (layer.keys.clone(), layer.values.clone())).collect(),
+        }
+    }
+
+    /// Goes back to a snapshot of this cache. The positions before it must not have changed since:
+    /// nothing may have been truncated to less, and nothing cleared.
+    pub fn restore(&mut self, snapshot: &CacheSnapshot) {
+        let (positions, context_length) = (snapshot.positions, self.context_length);
+        let mut rings = snapshot.rings.iter();
+        for layer in &mut self.layers {
+            if layer.capacity >= context_length {
+                layer.keys.truncate(positions * layer.width);
+                layer.values.truncate(positions * layer.width);
+            } else if let Some((keys, values)) = rings.next() {
+                layer.keys.clone_from(keys);
+                layer.values.clone_from(values);
+            }
+        }
+        self.positions = positions;
     }
 
     pub(crate) fn layer(&self, layer: usize) -> &LayerCache {

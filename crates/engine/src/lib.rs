@@ -52,7 +52,7 @@ pub use engine::Engine;
 pub use error::EngineError;
 pub use forward::{ForwardModel, LogitRows, forward};
 pub use generate::{GenerateParams, Generation, Step, StopReason, TokenLogprobs};
-pub use kv_cache::{KvCache, cache_bytes};
+pub use kv_cache::{CacheSnapshot, KvCache, cache_bytes};
 pub use observer::{Observer, Trace};
 pub use prompt::{ChatOpening, fit_conversation};
 pub use reference::reference_forward;

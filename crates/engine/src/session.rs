@@ -7,7 +7,7 @@ use gptoss_harmony::TokenId;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::forward::{LogitRows, forward};
-use crate::kv_cache::KvCache;
+use crate::kv_cache::{CacheSnapshot, KvCache};
 use crate::observer::Observer;
 
 /// Tokens that are computed together in prefill. Any number gives the same bits; this one bounds
@@ -23,6 +23,9 @@ pub struct Session {
     cache: KvCache,
     tokens: Vec<TokenId>,
     logits: Vec<f32>,
+    /// The cache at the end of the last prompt: the next prompt of a conversation goes on from
+    /// there, because it drops or ends differently what was generated.
+    snapshot: Option<CacheSnapshot>,
 }
 
 /// What [`Session::sync`] did.
@@ -48,7 +51,13 @@ impl Session {
             return Err(EngineError::ContextLength { context_length, max });
         }
         let cache = KvCache::new(engine.config(), context_length)?;
-        Ok(Session { engine: engine.clone(), cache, tokens: Vec::new(), logits: Vec::new() })
+        Ok(Session {
+            engine: engine.clone(),
+            cache,
+            tokens: Vec::new(),
+            logits: Vec::new(),
+            snapshot: None,
+        })
     }
 
     /// Makes the timeline equal to `tokens`.
@@ -82,6 +91,9 @@ impl Session {
                 synced.complete = false;
                 break;
             }
+        }
+        if synced.computed > 0 {
+            self.snapshot = Some(self.cache.snapshot());
         }
         Ok(synced)
     }
@@ -143,13 +155,27 @@ impl Session {
         }
         // The last wanted token is computed again for its logits.
         let wanted = common.min(tokens.len().saturating_sub(1));
-        let kept = if self.cache.truncate(wanted) { wanted } else { 0 };
-        if kept == 0 {
-            self.cache.clear();
-        }
+        let kept = self.go_back(wanted);
+        self.snapshot = self.snapshot.take().filter(|snapshot| snapshot.positions() <= kept);
         self.tokens.truncate(kept);
         self.logits.clear();
         kept
+    }
+
+    /// Cuts the cache back to `wanted` positions, or to fewer if rings were overwritten; gives how
+    /// many are left.
+    fn go_back(&mut self, wanted: usize) -> usize {
+        if wanted > 0 && self.cache.truncate(wanted) {
+            return wanted;
+        }
+        let snapshot = self.snapshot.as_ref().filter(|snapshot| {
+            snapshot.positions() <= wanted && snapshot.positions() <= self.cache.positions()
+        });
+        match snapshot {
+            Some(snapshot) => self.cache.restore(snapshot),
+            None => self.cache.clear(),
+        }
+        self.cache.positions()
     }
 
     fn check(&self, length: usize, tokens: &[TokenId]) -> Result<(), EngineError> {

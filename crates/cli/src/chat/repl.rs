@@ -1,6 +1,6 @@
 //! The loop of the chat: read a line, answer it, and again.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,11 +37,9 @@ pub fn run(args: &ChatArgs) -> anyhow::Result<ExitCode> {
         let said = saved::load(&mut state, path, &given)?;
         view.note(&said);
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst)).context("Ctrl-C")?;
-
     let interactive = std::io::stdin().is_terminal();
+    let (stop, answering) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    handle_interrupts(interactive, &stop, &answering)?;
     let mut editor: Editor<MultiLine, _> = Editor::new()?;
     editor.set_helper(Some(MultiLine));
     let history = if args.no_history || !interactive { None } else { history_file() };
@@ -72,10 +70,15 @@ pub fn run(args: &ChatArgs) -> anyhow::Result<ExitCode> {
                 }
                 stop.store(false, Ordering::SeqCst);
                 let text = text.strip_prefix('/').filter(|t| t.starts_with('/')).unwrap_or(&text);
+                answering.store(true, Ordering::SeqCst);
                 turn(text, &mut state, &mut view, &stop)?;
+                answering.store(false, Ordering::SeqCst);
             }
             Err(ReadlineError::Interrupted) => view.note("(Ctrl-D or /exit to leave)"),
             Err(ReadlineError::Eof) => break,
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                view.problem("a line of the input is not UTF-8 and was left out");
+            }
             Err(error) => return Err(error).context("standard input"),
         }
     }
@@ -85,6 +88,23 @@ pub fn run(args: &ChatArgs) -> anyhow::Result<ExitCode> {
         view.problem(&format!("{}: history not written: {error}", file.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes Ctrl-C stop an answer and not the program.
+fn handle_interrupts(
+    interactive: bool,
+    stop: &Arc<AtomicBool>,
+    answering: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let (stop, answering) = (Arc::clone(stop), Arc::clone(answering));
+    ctrlc::set_handler(move || {
+        stop.store(true, Ordering::SeqCst);
+        // Without a terminal there is no prompt to go back to.
+        if !interactive && !answering.load(Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .context("Ctrl-C")
 }
 
 /// Answers one message. Errors of the engine are shown and the chat goes on.

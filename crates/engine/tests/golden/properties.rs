@@ -81,6 +81,28 @@ fn a_common_beginning_is_not_computed_again() {
 }
 
 #[test]
+fn the_end_of_the_last_prompt_is_kept_when_the_window_has_moved_on() {
+    let engine = engine("testdata/models/t64/mxfp4");
+    let mut session = engine.session(200).unwrap();
+    let prompt: Vec<u32> = (0..60).collect();
+    session.sync(&prompt).unwrap();
+    for token in 100..140 {
+        session.push(token).unwrap();
+    }
+    // The window of 16 has left the prompt; another answer follows the same prompt.
+    let mut next = prompt.clone();
+    next.extend(300..310);
+    let synced = session.sync(&next).unwrap();
+    assert_eq!((synced.reused, synced.computed), (60, 10));
+    let mut fresh = engine.session(200).unwrap();
+    fresh.sync(&next).unwrap();
+    assert_eq!(bits(session.logits()), bits(fresh.logits()));
+    // Before the end of the last prompt there is nothing to go back to.
+    let other: Vec<u32> = (0..59).chain([7]).collect();
+    assert_eq!(session.sync(&other).unwrap().reused, 0);
+}
+
+#[test]
 fn breaking_off_leaves_a_usable_timeline() {
     let engine = engine("testdata/models/t64/mxfp4");
     let mut session = engine.session(512).unwrap();
