@@ -171,7 +171,7 @@ fn other_tokenizers_by_file_and_by_folder() {
         "{error}"
     );
     let error = fails(&["tokenize", "--model", &format!("{NANO}/config.json"), "a"], b"");
-    assert!(error.contains("config.json: expected the JSON of a tokenizer"), "{error}");
+    assert!(error.contains("config.json: expected the format of tokenizer.json"), "{error}");
 }
 
 #[test]

@@ -252,9 +252,9 @@ fn what_is_no_tokenizer_is_refused_with_its_place() {
         load(&file).unwrap_err()
     };
     let cases = [
-        (set("/model", json!(null)), "expected the JSON of a tokenizer"),
+        (set("/model", json!(null)), "expected the format of tokenizer.json"),
         (set("/model/vocab", json!({})), "out of vocabulary"),
-        (set("/model/vocab", json!({"a": -1})), "expected the JSON of a tokenizer"),
+        (set("/model/vocab", json!({"a": -1})), "expected the format of tokenizer.json"),
         (set("/model/vocab", json!({"a": 4_000_000_000_u64})), "ids below"),
         (set("/model/vocab", json!({"a": 5, "b": 5})), "an id for each token, found 5"),
         (set("/added_tokens/0/id", json!(4095)), "an id for each token, found 4095"),
@@ -264,7 +264,7 @@ fn what_is_no_tokenizer_is_refused_with_its_place() {
         (set("/model/merges", json!(["a"])), "merge 0"),
         (set("/model/merges", json!(["Ġ 語"])), "merge 0"),
         (set("/model/merges", json!([["zz", "zz"]])), "merge 0"),
-        (set("/model/merges", json!("a b")), "expected the JSON of a tokenizer"),
+        (set("/model/merges", json!("a b")), "expected the format of tokenizer.json"),
         (set("/decoder", json!(null)), "decoder: not supported"),
         (set("/decoder", json!({"type": "WordPiece"})), "not supported: expected ByteLevel"),
         (set("/pre_tokenizer", json!({"type": "Nonsense"})), "tokenizer.json: expected"),

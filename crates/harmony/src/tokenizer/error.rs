@@ -15,7 +15,7 @@ pub enum TokenizerError {
         vocab_size: usize,
     },
     /// The file is not JSON, or nested too deeply.
-    #[error("expected the JSON of a tokenizer")]
+    #[error("expected the format of tokenizer.json")]
     NotJson(#[source] serde_json::Error),
     /// The description contradicts itself or lacks something.
     #[error("{place}: expected {expected}, found {found}")]
