@@ -64,6 +64,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
 
 /// A tokenizer.json without the merges, which are by far the largest part.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a `model`")]
 struct File {
     #[serde(default)]
     added_tokens: Vec<AddedEntry>,
