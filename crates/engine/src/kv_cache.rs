@@ -197,11 +197,5 @@ fn layer_rows(config: &ModelConfig, kind: LayerType, context_length: usize) -> u
 
 /// Bytes of keys and values, f32, for `context_length` positions.
 pub fn cache_bytes(config: &ModelConfig, context_length: usize) -> u64 {
-    let rows: u64 = config
-        .layer_types
-        .iter()
-        .map(|kind| layer_rows(config, *kind, context_length) as u64)
-        .sum();
-    let width = (config.num_key_value_heads * config.head_dim) as u64;
-    rows.saturating_mul(width).saturating_mul(2 * size_of::<f32>() as u64)
+    config.kv_cache_bytes(context_length, size_of::<f32>() as u64)
 }
