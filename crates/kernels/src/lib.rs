@@ -3,7 +3,8 @@
 //! Reading order, along the path of a token: [`Format`] (how weights are stored),
 //! [`dequantize_row`] and [`mxfp4`] (weights to f32), [`dot`] and [`sum`] (the one order of
 //! summation), [`exp`], [`rms_norm`], [`rotate`] (rotary positions), [`attention`](attend),
-//! [`top_k`], [`softmax`], [`swiglu`].
+//! [`top_k`], [`softmax`], [`swiglu`]; and, beside the path, [`limits`] (what the machine can do at
+//! most).
 //!
 //! Every function here gives the same bits on every platform: sums have one fixed order
 //! (`docs/numerics.md`), products and sums are rounded separately, and the exponential is ours.
@@ -17,6 +18,7 @@ mod half;
 pub mod int8;
 mod isa;
 mod k_quants;
+pub mod limits;
 pub mod mxfp4;
 mod rms_norm;
 mod rope;
