@@ -5,14 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod chat;
 mod completions;
+mod doctor;
 mod generate;
 mod generate_json;
 mod generate_raw;
 mod harmony;
 mod list;
 mod logits;
+mod machine;
 mod model_args;
 mod notices;
 mod opening_args;
@@ -44,6 +47,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
+    Bench(bench::BenchArgs),
+    Doctor(doctor::DoctorArgs),
     Synth(synth::SynthArgs),
     Pull(pull::PullArgs),
     List(list::ListArgs),
@@ -75,6 +80,8 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(args),
         Command::Logits(args) => logits::run(args),
         Command::Show(args) => show::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Pull(args) => pull::run(args),
         Command::List(args) => list::run(args),

@@ -52,14 +52,19 @@ pub fn parse_effort(word: &str) -> Result<ReasoningEffort, String> {
 
 fn parse_date(text: &str) -> Result<String, String> {
     if text == "today" {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
-        return Ok(civil_date(seconds.as_secs() / 86_400));
+        return today();
     }
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     match shape == "0000-00-00" {
         true => Ok(text.to_owned()),
         false => Err(format!("expected YYYY-MM-DD or today, found `{text}`")),
     }
+}
+
+/// The date (UTC), as `YYYY-MM-DD`.
+pub fn today() -> Result<String, String> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
+    Ok(civil_date(seconds.as_secs() / 86_400))
 }
 
 /// The date (UTC) that is `days` after 1970-01-01.
