@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::bytes::Bytes;
 use crate::config::ModelConfig;
-use crate::parameters::KV_ELEMENT_BYTES;
 use crate::tensors::TensorTable;
 use crate::{config_json, gguf as gguf_file, gguf_config, gguf_model, hf, original, safetensors};
 
@@ -60,6 +59,6 @@ pub fn config(data: &[u8]) -> bool {
     let Ok((_, config)) = config_json::parse(Path::new("config.json"), &json) else { return false };
     let parameters = config.parameters();
     assert!(parameters.active <= parameters.total, "a token does not meet more than there is");
-    let cache = config.kv_cache_bytes(config.max_position_embeddings, KV_ELEMENT_BYTES);
+    let cache = config.kv_cache_bytes(config.max_position_embeddings, 2);
     config.published_bytes() > 0 && cache > 0
 }

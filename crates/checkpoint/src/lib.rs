@@ -52,7 +52,7 @@ pub use error::{CheckpointError, Place};
 pub use formats::{FormatUse, Part};
 pub use locate::{Located, locate};
 pub use model::{Layout, Model, ModelFile, TensorInfo};
-pub use parameters::{KV_ELEMENT_BYTES, Parameters};
+pub use parameters::Parameters;
 pub use presets::Preset;
 pub use tensors::{Dtype, Tensor};
 pub use tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, StringArray, TokenizerSource};

@@ -14,9 +14,6 @@ pub struct Parameters {
     pub expert_matrices: u64,
 }
 
-/// Bytes of an element of the KV cache, which holds f32.
-pub const KV_ELEMENT_BYTES: u64 = 4;
-
 /// These hold for configurations that pass [`ModelConfig::check`], which bounds every product.
 impl ModelConfig {
     /// The numbers of parameters, in closed form.

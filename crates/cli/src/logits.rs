@@ -8,6 +8,7 @@ use clap::Args;
 use gptoss_checkpoint::{TensorToWrite, write_safetensors};
 use gptoss_engine::{Engine, Trace, reference_forward};
 
+use crate::model_args::ComputeArgs;
 use crate::tokenizer_args::parse_ids;
 
 /// Write logits, hidden states and router choices of a sequence of token ids
@@ -35,12 +36,14 @@ pub struct LogitsArgs {
     /// Compute with the plain loops that everything else is tested against
     #[arg(long)]
     reference: bool,
+    #[command(flatten)]
+    compute: ComputeArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &LogitsArgs) -> anyhow::Result<ExitCode> {
     let ids = read_ids(&args.ids)?;
-    let engine = Engine::load(&args.model)?;
+    let engine = Engine::load_with(&args.model, &args.compute.options())?;
     let mut trace = Trace::new(engine.config());
     let logits = match args.reference {
         false => engine.session(ids.len())?.observe(&ids, &mut trace)?,

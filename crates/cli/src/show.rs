@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Args;
 use gptoss_checkpoint::locate::{Located, locate};
 use gptoss_checkpoint::{
-    CheckpointError, FormatUse, KV_ELEMENT_BYTES, LayerType, Layout, Model, ModelConfig, ModelFile,
-    Preset, TensorInfo, TokenizerSource, presets,
+    CheckpointError, FormatUse, LayerType, Layout, Model, ModelConfig, ModelFile, Preset,
+    TensorInfo, TokenizerSource, presets,
 };
+use gptoss_engine::{CacheElement, cache_bytes};
 use serde_json::{Value, json};
 
 /// Context for the memory figure unless more is asked for, as in the commands that run models.
@@ -170,7 +171,7 @@ fn to_text(subject: &Subject, context: usize, tensors: bool) -> String {
         }
     }
     let weights = subject.weight_bytes();
-    let cache = subject.config().kv_cache_bytes(context, KV_ELEMENT_BYTES);
+    let cache = cache_bytes(subject.config(), context, CacheElement::F16);
     let limit = if context > subject.longest() { ", more than the model is made for" } else { "" };
     sheet.line(
         "Memory",
@@ -268,7 +269,7 @@ fn to_json(subject: &Subject, context: usize, tensors: bool) -> Value {
     let config = subject.config();
     let parameters = config.parameters();
     let weights = subject.weight_bytes();
-    let cache = config.kv_cache_bytes(context, KV_ELEMENT_BYTES);
+    let cache = cache_bytes(config, context, CacheElement::F16);
     let mut object = json!({
         "name": subject.name(),
         "source": source_json(subject),

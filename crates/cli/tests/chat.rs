@@ -12,7 +12,7 @@ fn chat(lines: &[&str], arguments: &[&str]) -> program::Output {
 fn lines_from_a_pipe_are_answered_one_by_one() {
     let output = chat(&["What is 2 plus 3?", "", "What is 4 plus 4?"], &[]);
     let expected = chat(&["What is 2 plus 3?"], &[]).success();
-    assert_eq!(expected, "2 plus 3 is 5.\n");
+    assert_eq!(expected, "2 + 3 = 5.\n");
     let answers = output.success();
     assert!(answers.starts_with(&expected), "{answers}");
     assert!(answers.lines().count() == 2 && answers.contains('8'), "{answers}");
@@ -32,7 +32,7 @@ fn a_line_that_is_not_text_does_not_end_the_chat() {
         .unwrap();
     child.stdin.take().unwrap().write_all(b"Hel\xfflo\nWhat is 2 plus 3?\n").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 plus 3 is 5.\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 + 3 = 5.\n");
     assert!(String::from_utf8_lossy(&output.stderr).contains("not UTF-8"));
     assert_eq!(output.status.code(), Some(0));
 }
@@ -89,7 +89,7 @@ fn a_conversation_that_outgrows_the_context_drops_its_oldest_turns_and_says_so()
     let too_long = "word ".repeat(400);
     let output = chat(&[&too_long, "What is 2 plus 3?"], &["--context", "256"]);
     assert!(output.stderr.contains("does not fit into the context of 256"), "{}", output.stderr);
-    assert_eq!(output.stdout, "2 plus 3 is 5.\n", "the chat goes on");
+    assert_eq!(output.stdout, "2 + 3 = 5.\n", "the chat goes on");
 }
 
 #[test]

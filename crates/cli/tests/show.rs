@@ -77,7 +77,7 @@ fn presets_are_shown_without_weights() {
         Parameters     20.9 B (20,914,757,184)
           active       3.6 B a token (3,608,307,264)
         Weights        12.8 GiB with MXFP4 experts and BF16 elsewhere
-        Memory         18.8 GiB at 131,072 tokens of context (weights 12.8 GiB, KV cache 6.0 GiB)
+        Memory         15.8 GiB at 131,072 tokens of context (weights 12.8 GiB, KV cache 3.0 GiB)
     "#]]
     .assert_eq(&show(&["gpt-oss-20b", "--context", "131072"]));
 }
@@ -95,8 +95,9 @@ fn json_has_every_number() {
     assert_eq!(shown["config"]["rope_scaling"]["factor"], 8.0);
     assert_eq!(shown["parameters"], json!({ "total": 550_528, "active": 318_080 }));
     assert_eq!(shown["memory"]["context"], 512);
-    // Two full layers of 512 and two sliding ones of 16 positions, 2 · 2 · 16 elements each.
-    assert_eq!(shown["memory"]["kv_cache_bytes"], 2 * (512 + 16) * 64 * 4);
+    // Two full layers of 512 and two sliding ones of 16 + 128 positions, in blocks of 64; each
+    // position has 2 · 2 · 16 elements of two bytes.
+    assert_eq!(shown["memory"]["kv_cache_bytes"], 2 * (512 + 192) * 64 * 2);
     let formats = shown["formats"].as_array().unwrap();
     let experts = formats.iter().find(|row| row["part"] == "experts").unwrap();
     assert_eq!(experts["format"], "MXFP4");

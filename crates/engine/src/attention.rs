@@ -1,121 +1,204 @@
-//! Grouped-query attention with sinks, over the cache and the new tokens.
+//! Grouped-query attention with sinks, over the cache.
 //!
 //! Source: `AttentionBlock` of openai/gpt-oss, `gpt_oss/torch/model.py`. Query head `h` reads kv
 //! head `h / (H / G)`. In a sliding layer, a query at position `p` sees the keys from
 //! `p − window + 1` to `p`: exactly `window` of them, its own included.
 
-use gptoss_checkpoint::{LayerType, LayerWeights, ModelConfig};
-use gptoss_kernels::{Head, KeysValues, attend, rotate};
+use gptoss_checkpoint::{LayerWeights, ModelConfig};
+use gptoss_kernels::cached_attention::{Queries, attend_cached};
+use gptoss_kernels::rotate;
 
-use crate::kv_cache::{KvCache, LayerCache};
-use crate::linear::linear;
+use crate::compute::Compute;
+use crate::forward::Segment;
+use crate::linear::{Epilogue, Input, Job, Weight, run, work};
+use crate::profile::{Part, Work};
 use crate::rope::RotaryEmbedding;
 
-/// Cosines and sines of the tokens of one forward pass, `[T, K / 2]`, the same in every layer.
-pub(crate) struct Angles {
+/// Elements below which one thread is as quick as all.
+const FEW_ELEMENTS: usize = 4096;
+
+/// Positions of the tokens of a forward pass, and their angles, the same in every layer.
+pub(crate) struct Positions {
+    /// Position of each token.
+    positions: Vec<usize>,
+    /// Segment of each token.
+    segments: Vec<usize>,
+    /// `[T, K / 2]` each.
     cos: Vec<f32>,
     sin: Vec<f32>,
     half: usize,
 }
 
-impl Angles {
-    /// The angles of `tokens` positions from `start` on.
-    pub(crate) fn new(rope: &RotaryEmbedding, half: usize, start: usize, tokens: usize) -> Angles {
-        let (mut cos, mut sin) = (vec![0.0; tokens * half], vec![0.0; tokens * half]);
-        for (i, (cos, sin)) in cos.chunks_mut(half).zip(sin.chunks_mut(half)).enumerate() {
-            rope.at(start + i, cos, sin);
+impl Positions {
+    /// Those of the tokens of all segments, one after the other.
+    pub(crate) fn new(rope: &RotaryEmbedding, half: usize, segments: &[Segment<'_>]) -> Positions {
+        let mut all = Positions {
+            positions: Vec::new(),
+            segments: Vec::new(),
+            cos: Vec::new(),
+            sin: Vec::new(),
+            half,
+        };
+        for (s, segment) in segments.iter().enumerate() {
+            let start = segment.cache.positions();
+            all.positions.extend(start..start + segment.tokens.len());
+            all.segments.extend(std::iter::repeat_n(s, segment.tokens.len()));
         }
-        Angles { cos, sin, half }
+        all.cos.resize(all.positions.len() * half, 0.0);
+        all.sin.resize(all.positions.len() * half, 0.0);
+        let angles = all.cos.chunks_mut(half).zip(all.sin.chunks_mut(half));
+        for (position, (cos, sin)) in all.positions.iter().zip(angles) {
+            rope.at(*position, cos, sin);
+        }
+        all
     }
 
-    /// Rotates the heads (`[T, heads, K]`, `width` = heads·K) of every token.
-    fn rotate(&self, x: &mut [f32], width: usize) {
-        let angles = self.cos.chunks(self.half).zip(self.sin.chunks(self.half));
-        for (x, (cos, sin)) in x.chunks_exact_mut(width).zip(angles) {
-            rotate(x, cos, sin);
-        }
+    /// Number of tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.positions.len()
     }
 }
 
-/// Attention of `T` new tokens in layer `layer`; appends their keys and values to the cache.
-///
-/// `x` (`[T, D]`) is normalised; the result (`[T, D]`) is what the residual stream gains.
-pub(crate) fn attention(
-    config: &ModelConfig,
-    (layer, weights): (usize, &LayerWeights),
-    cache: &mut KvCache,
-    angles: &Angles,
-    x: &[f32],
-) -> Vec<f32> {
-    let tokens = x.len() / config.hidden_size;
-    let project = |matrix, bias: &[f32]| {
-        let mut out = vec![0.0; tokens * bias.len()];
-        linear(matrix, bias, x, &mut out);
-        out
-    };
-    let mut q = project(&weights.q, &weights.q_bias);
-    let mut k = project(&weights.k, &weights.k_bias);
-    let v = project(&weights.v, &weights.v_bias);
-    angles.rotate(&mut q, weights.q_bias.len());
-    angles.rotate(&mut k, weights.k_bias.len());
-
-    let heads = Heads {
-        config,
-        sliding: config.layer_types[layer] == LayerType::SlidingAttention,
-        sinks: &weights.sinks,
-        cached: cache.layer(layer),
-        start: cache.positions(),
-    };
-    let mut mixed = vec![0.0; q.len()];
-    heads.attend(&q, &k, &v, &mut mixed);
-    cache.append(layer, &k, &v);
-
-    let mut out = vec![0.0; x.len()];
-    linear(&weights.out, &weights.out_bias, &mixed, &mut out);
-    out
+/// What attention reads in one layer.
+pub(crate) struct Attention<'a> {
+    pub(crate) compute: &'a Compute,
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) weights: &'a LayerWeights,
+    pub(crate) layer: usize,
+    pub(crate) positions: &'a Positions,
 }
 
-/// What all heads of a layer share.
-struct Heads<'a> {
-    config: &'a ModelConfig,
-    sliding: bool,
-    sinks: &'a [f32],
-    cached: &'a LayerCache,
-    /// Position of the first new token.
-    start: usize,
-}
-
-impl Heads<'_> {
-    /// Every query head of every token: `q` and `out` `[T, H, K]`, `k` and `v` `[T, G, K]`.
-    fn attend(&self, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
-        let config = self.config;
-        let (head_dim, heads) = (config.head_dim, config.num_attention_heads);
-        let width = config.num_key_value_heads * head_dim;
-        let group = heads / config.num_key_value_heads;
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let mut scores = Vec::new();
-        let rows = q.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim));
-        for (row, (query, out)) in rows.enumerate() {
-            let (token, head) = (row / heads, row % heads);
-            let position = self.start + token;
-            let first = self.first_visible(position);
-            let kv_head = head / group;
-            let [a, b] = self.cached.runs(kv_head, first.min(self.start), self.start);
-            let new = first.max(self.start) - self.start;
-            let at = new * width + kv_head * head_dim;
-            let len = token + 1 - new;
-            let fresh = KeysValues { keys: &k[at..], values: &v[at..], stride: width, len };
-            scores.resize(position + 1 - first, 0.0);
-            let head = Head { query, sink: self.sinks[head], scale };
-            attend(head, &[a, b, fresh], &mut scores, out);
+impl Attention<'_> {
+    /// Attention of the new tokens; their keys and values are stored in the caches.
+    ///
+    /// | argument | shape              |                                                  |
+    /// |----------|--------------------|--------------------------------------------------|
+    /// | `input`  | `[T, D]`           | normalised                                       |
+    /// | `heads`  | `[H + 2G, T, K]`   | room for queries, keys, values, head by head     |
+    /// | `mixed`  | `[T, H·K]`         | gets the heads' results                          |
+    pub(crate) fn run(
+        &self,
+        segments: &mut [Segment<'_>],
+        input: &Input,
+        tokens: &[u32],
+        heads: &mut Vec<f32>,
+        mixed: &mut [f32],
+    ) {
+        let (compute, weights) = (self.compute, self.weights);
+        let job = |matrix, bias| Job {
+            weight: Weight::Dense(matrix),
+            bias,
+            rows: 0..matrix.rows,
+            input,
+            tokens,
+            epilogue: Epilogue::Bias,
+        };
+        // A piece is a head, so that one head's rows lie together.
+        let jobs: Vec<Job<'_>> = [
+            job(&weights.q, &weights.q_bias[..]),
+            job(&weights.k, &weights.k_bias),
+            job(&weights.v, &weights.v_bias),
+        ]
+        .into_iter()
+        .flat_map(|job| job.cut(self.config.head_dim))
+        .collect();
+        compute.profile.time(Part::Qkv, || work(&jobs), || run(compute, &jobs, heads));
+        compute.profile.time(Part::Rope, Work::default, || self.rotate(heads));
+        let at_once = segments[0].cache.layer(self.layer).stored_at_once();
+        if segments.iter().all(|segment| segment.tokens.len() <= at_once) {
+            self.store(segments, 0..self.positions.len(), heads);
+            self.attend(segments, 0, heads, mixed);
+            return;
+        }
+        // A ring that is stored into must not lose what the first of these tokens sees.
+        let width = mixed.len() / self.positions.len();
+        let mut first = 0;
+        for s in 0..segments.len() {
+            let end = first + segments[s].tokens.len();
+            for from in (first..end).step_by(at_once) {
+                let to = from.saturating_add(at_once).min(end);
+                self.store(segments, from..to, heads);
+                self.attend(segments, from, heads, &mut mixed[from * width..to * width]);
+            }
+            first = end;
         }
     }
 
-    /// The first key that a query at `position` sees.
-    fn first_visible(&self, position: usize) -> usize {
-        match self.sliding {
-            true => (position + 1).saturating_sub(self.config.sliding_window),
-            false => 0,
+    /// Rotates queries and keys.
+    fn rotate(&self, heads: &mut [f32]) {
+        let Positions { cos, sin, half, .. } = self.positions;
+        let (config, tokens) = (self.config, self.positions.len());
+        let rotated = config.num_attention_heads + config.num_key_value_heads;
+        let heads = &mut heads[..rotated * tokens * config.head_dim];
+        self.compute.rows_mut(heads, config.head_dim, &|row, head| {
+            let angles = row % tokens * half..(row % tokens + 1) * half;
+            rotate(self.compute.isa, head, &cos[angles.clone()], &sin[angles]);
+        });
+    }
+
+    /// Stores keys and values of tokens.
+    fn store(&self, segments: &mut [Segment<'_>], tokens: std::ops::Range<usize>, heads: &[f32]) {
+        let (config, all) = (self.config, self.positions.len());
+        let (kv_heads, k) = (config.num_key_value_heads, config.head_dim);
+        let row = |head: usize, token: usize| &heads[(head * all + token) * k..][..k];
+        let mut from = tokens.start;
+        while from < tokens.end {
+            let s = self.positions.segments[from];
+            let same = |token: &usize| self.positions.segments[*token] == s;
+            let to = from + (from..tokens.end).take_while(same).count();
+            let caches = &mut segments[s].cache.layer_mut(self.layer).heads;
+            let store = |head: usize, cache: &mut crate::kv_cache::HeadRows| {
+                let mut cache = cache.view_mut();
+                for token in from..to {
+                    let key = row(config.num_attention_heads + head, token);
+                    let value = row(config.num_attention_heads + kv_heads + head, token);
+                    cache.store(self.positions.positions[token], key, value);
+                }
+            };
+            if (to - from) * kv_heads * k <= FEW_ELEMENTS {
+                caches.iter_mut().enumerate().for_each(|(head, cache)| store(head, cache));
+            } else {
+                let pool = &self.compute.pool;
+                pool.chunks_mut(caches, 1, &|head, cache| store(head, &mut cache[0]));
+            }
+            from = to;
         }
+    }
+
+    /// Attention of the tokens from `first` on that `mixed` has rows for.
+    fn attend(&self, segments: &[Segment<'_>], first: usize, heads: &[f32], mixed: &mut [f32]) {
+        let (config, all) = (self.config, self.positions.len());
+        let (kv_heads, k) = (config.num_key_value_heads, config.head_dim);
+        let group = config.num_attention_heads / kv_heads;
+        let scale = 1.0 / (k as f32).sqrt();
+        let caches: Vec<_> = segments.iter().map(|s| s.cache.layer(self.layer)).collect();
+        let tokens = mixed.len() / (kv_heads * group * k);
+        let visible = |token: usize| {
+            let position = self.positions.positions[token];
+            let cache = caches[self.positions.segments[token]];
+            cache.first_visible(position)..position + 1
+        };
+        let task = |i: usize, out: &mut [f32]| {
+            let (token, head) = (first + i / kv_heads, i % kv_heads);
+            let mut queries = Vec::with_capacity(group * k);
+            for h in head * group..(head + 1) * group {
+                queries.extend_from_slice(&heads[(h * all + token) * k..][..k]);
+            }
+            let sinks = &self.weights.sinks[head * group..(head + 1) * group];
+            let std::ops::Range { start: first, end } = visible(token);
+            let queries = Queries { queries: &queries, sinks, scale, first, end };
+            let cache = &caches[self.positions.segments[token]].heads[head];
+            attend_cached(self.compute.isa, &cache.view(), &queries, out);
+        };
+        let work = || {
+            let seen: usize = (first..first + tokens).map(|token| visible(token).len()).sum();
+            let bytes = caches[0].heads[0].position_bytes() * kv_heads;
+            Work {
+                bytes: (seen * bytes) as u64,
+                operations: (4 * seen * config.num_attention_heads * k) as u64,
+            }
+        };
+        let run = || self.compute.pool.chunks_mut(mixed, group * k, &task);
+        self.compute.profile.time(Part::Attention, work, run);
     }
 }

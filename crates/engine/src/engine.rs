@@ -4,9 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use gptoss_checkpoint::{Model, ModelConfig};
 use gptoss_harmony::{HarmonyEncoding, Tokenizer};
+use gptoss_kernels::Isa;
+use gptoss_kernels::cached_attention::CacheElement;
+
+use crate::compute::Compute;
 
 use crate::error::EngineError;
 use crate::forward::ForwardModel;
+use crate::options::{EngineOptions, Precision, Speculation};
+use crate::profile::ProfileRow;
 use crate::rope::RotaryEmbedding;
 use crate::session::Session;
 use crate::vocabulary::tokenizer_of;
@@ -18,6 +24,9 @@ pub struct Engine(Arc<Parts>);
 struct Parts {
     model: Model,
     rope: RotaryEmbedding,
+    compute: Compute,
+    cache: CacheElement,
+    speculation: Speculation,
     tokenizer: Option<Arc<Tokenizer>>,
     harmony: OnceLock<HarmonyEncoding>,
 }
@@ -30,7 +39,15 @@ impl Engine {
     /// [`EngineError::Checkpoint`] or [`EngineError::Tokenizer`]; the message names the file and
     /// what is wrong with it.
     pub fn load(name: &str) -> Result<Engine, EngineError> {
-        Engine::from_model(gptoss_checkpoint::locate(name)?.open()?)
+        Engine::load_with(name, &EngineOptions::default())
+    }
+
+    /// As [`Engine::load`], to be run as `options` say.
+    ///
+    /// # Errors
+    /// As [`Engine::load`] and [`Engine::from_model`].
+    pub fn load_with(name: &str, options: &EngineOptions) -> Result<Engine, EngineError> {
+        Engine::from_model(gptoss_checkpoint::locate(name)?.open()?, options)
     }
 
     /// An engine of an opened model.
@@ -39,11 +56,56 @@ impl Engine {
     /// tokens can do everything but chat.
     ///
     /// # Errors
-    /// [`EngineError::Tokenizer`] if the tokenizer's file cannot be used.
-    pub fn from_model(model: Model) -> Result<Engine, EngineError> {
+    /// [`EngineError::Tokenizer`] if the tokenizer's file cannot be used, [`EngineError::Isa`] and
+    /// [`EngineError::Threads`] if the machine cannot do what the options ask for.
+    pub fn from_model(model: Model, options: &EngineOptions) -> Result<Engine, EngineError> {
+        let compute = Compute::new(options)?;
         let rope = RotaryEmbedding::new(&model.config);
         let tokenizer = tokenizer_of(&model)?;
-        Ok(Engine(Arc::new(Parts { model, rope, tokenizer, harmony: OnceLock::new() })))
+        Ok(Engine(Arc::new(Parts {
+            model,
+            rope,
+            compute,
+            cache: options.cache(),
+            speculation: options.speculation,
+            tokenizer,
+            harmony: OnceLock::new(),
+        })))
+    }
+
+    /// The number of threads that it computes with.
+    pub fn threads(&self) -> usize {
+        self.0.compute.pool.threads()
+    }
+
+    /// The instructions that it computes with.
+    pub fn isa(&self) -> Isa {
+        self.0.compute.isa
+    }
+
+    /// Arithmetic of matrices.
+    pub fn precision(&self) -> Precision {
+        self.0.compute.precision
+    }
+
+    /// Elements of its sessions' caches.
+    pub fn cache_element(&self) -> CacheElement {
+        self.0.cache
+    }
+
+    /// Whether its sessions compute tokens before they are asked for.
+    pub fn speculation(&self) -> Speculation {
+        self.0.speculation
+    }
+
+    /// Starts the clocks of all parts of the forward pass.
+    pub fn profile_start(&self) {
+        self.0.compute.profile.start();
+    }
+
+    /// Stops the clocks, and gives what they show: one row for each part.
+    pub fn profile_take(&self) -> Vec<ProfileRow> {
+        self.0.compute.profile.take()
     }
 
     /// The shape of the model.
@@ -88,7 +150,7 @@ impl Engine {
 
     /// What a forward pass reads.
     pub fn forward_model(&self) -> ForwardModel<'_> {
-        let Parts { model, rope, .. } = &*self.0;
-        ForwardModel { config: &model.config, weights: &model.weights, rope }
+        let Parts { model, rope, compute, .. } = &*self.0;
+        ForwardModel { config: &model.config, weights: &model.weights, rope, compute }
     }
 }

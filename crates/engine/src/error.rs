@@ -34,6 +34,28 @@ pub enum EngineError {
     /// A parameter of sampling is out of its range.
     #[error(transparent)]
     Sampling(#[from] crate::sampler::SamplingError),
+    /// Instructions that this CPU does not have.
+    #[error("GPTOSS_ISA: expected one of {expected} (what this machine has), found `{name}`")]
+    Isa {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        expected: String,
+    },
+    /// More threads than a pool can have.
+    #[error("threads: expected 1 to {max}, found {threads}")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// The most there can be.
+        max: usize,
+    },
+    /// Attention heads that the kernels do not know.
+    #[error("head_dim {head_dim}: not supported: heads are 16, 32, 48, … or 256 wide")]
+    HeadDim {
+        /// Width of a head.
+        head_dim: usize,
+    },
     /// There is no room for the cache.
     #[error(
         "no memory for a context of {context_length} tokens: its cache needs {bytes} bytes; \

@@ -1,10 +1,11 @@
 //! The gpt-oss engine: checkpoint to logits to text.
 //!
 //! The path of a token, in reading order: [`engine`](Engine) (a loaded model), [`forward`] (ids
-//! to logits) with [`rope`](RotaryEmbedding), [`kv_cache`](KvCache), `attention`, `moe` and
-//! `linear`, [`session`](Session) (one timeline), [`sampler`](sample) (logits to the next token),
-//! [`generate`](Generation) (the decode loop), [`prompt`](ChatOpening) and [`chat`](ChatStream)
-//! (messages to events).
+//! to logits) with [`options`](EngineOptions) and `compute` (on what it runs),
+//! [`rope`](RotaryEmbedding), [`kv_cache`](KvCache), `attention`, `moe` and `linear`,
+//! [`session`](Session) (one timeline) with `speculation`, `ranking` and [`sampler`](sample)
+//! (logits to the next token), [`generate`](Generation) (the decode loop),
+//! [`prompt`](ChatOpening) and [`chat`](ChatStream) (messages to events).
 //!
 //! ```
 //! use gptoss_engine::{ChatEvent, ChatRequest, ChatStream, Engine, SamplingParams, TextKind};
@@ -30,34 +31,46 @@
 
 mod attention;
 mod chat;
+mod compute;
 mod engine;
 mod error;
 mod forward;
 mod generate;
 mod kv_cache;
 mod linear;
+mod memory;
 mod moe;
 mod observer;
+mod options;
 mod philox;
+mod profile;
 mod prompt;
+mod ranking;
 mod reference;
 mod rope;
 mod sampler;
 mod session;
+mod speculation;
 mod stop_strings;
 mod vocabulary;
 
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
+pub use compute::Compute;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use forward::{ForwardModel, LogitRows, forward};
+pub use forward::{ForwardModel, LogitRows, Segment, forward, forward_batch};
 pub use generate::{GenerateParams, Generation, Step, StopReason, TokenLogprobs};
+pub use gptoss_kernels::Isa;
+pub use gptoss_kernels::cached_attention::CacheElement;
 pub use kv_cache::{CacheSnapshot, KvCache, cache_bytes};
+pub use memory::available_bytes;
 pub use observer::{Observer, Trace};
+pub use options::{EngineOptions, Precision, Speculation};
+pub use profile::ProfileRow;
 pub use prompt::{ChatOpening, fit_conversation};
 pub use reference::reference_forward;
 pub use rope::RotaryEmbedding;
 pub use sampler::{History, SamplingError, SamplingParams, argmax, log_probabilities, sample};
-pub use session::{Session, Synced};
+pub use session::{Feed, Session, Synced};
 pub use stop_strings::StopStrings;
 pub use vocabulary::tokenizer_of;

@@ -6,6 +6,7 @@
 
 use gptoss_checkpoint::{Experts, LayerType, LayerWeights, Matrix, ModelConfig, Weights};
 use gptoss_harmony::TokenId;
+use gptoss_kernels::Isa;
 
 use crate::linear::{expert_rows, matrix_row};
 use crate::observer::Observer;
@@ -27,7 +28,7 @@ pub fn reference_forward(
         .iter()
         .map(|token| {
             let mut row = vec![0.0; config.hidden_size];
-            matrix_row(&weights.embedding, *token as usize, &mut row);
+            matrix_row(Isa::PORTABLE, &weights.embedding, *token as usize, &mut row);
             row
         })
         .collect();
@@ -81,7 +82,7 @@ fn linear(matrix: &Matrix, bias: &[f32], x: &Rows) -> Rows {
     let mut out = vec![vec![0.0; matrix.rows]; x.len()];
     let mut row = vec![0.0; matrix.cols];
     for r in 0..matrix.rows {
-        matrix_row(matrix, r, &mut row);
+        matrix_row(Isa::PORTABLE, matrix, r, &mut row);
         for (x, out) in x.iter().zip(&mut out) {
             out[r] = dot(&row, x) + bias.get(r).unwrap_or(&0.0);
         }
@@ -92,7 +93,7 @@ fn linear(matrix: &Matrix, bias: &[f32], x: &Rows) -> Rows {
 /// `matrix·x + bias` of one expert for one token.
 fn expert_linear(experts: &Experts, expert: usize, bias: &[f32], x: &[f32]) -> Vec<f32> {
     let mut rows = vec![0.0; experts.rows * experts.cols];
-    expert_rows(experts, expert, 0, &mut rows);
+    expert_rows(Isa::PORTABLE, experts, expert, 0, &mut rows);
     rows.chunks(experts.cols).zip(bias).map(|(row, bias)| dot(row, x) + bias).collect()
 }
 

@@ -9,9 +9,15 @@
 use std::collections::BTreeMap;
 
 use gptoss_harmony::TokenId;
-use gptoss_kernels::exp;
+use gptoss_kernels::{Isa, exp_weights};
 
 use crate::philox::uniform;
+use crate::ranking::{Candidate, Ranking, SMALLEST, between, by_weight, reached_by};
+
+/// Smaller vocabularies are sorted, which takes them no longer.
+const RANKED_FROM: usize = 8192;
+/// Exponentials that are computed at once and stay in the first cache.
+const CHUNK: usize = 4096;
 
 /// How the next token is chosen. [`SamplingParams::default`] is greedy without penalties.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,12 +149,19 @@ pub fn sample(
     if params.temperature == 0.0 {
         return argmax(logits);
     }
-    let kept = candidates(params, logits);
+    let max = logits[argmax(logits) as usize];
+    let mut weights = vec![0.0; logits.len()];
+    exp_weights(Isa::detect(), logits, max, params.temperature, &mut weights);
+    let draw = uniform(params.seed, params.sequence, position as u64);
+    if let Some(token) = ranked(params, &weights, draw) {
+        return token;
+    }
+    let kept = candidates(params, &weights);
     if kept.is_empty() {
         // An infinite logit leaves no finite weights to draw from.
         return argmax(logits);
     }
-    choose(&kept, uniform(params.seed, params.sequence, position as u64))
+    choose(&kept, draw)
 }
 
 /// Bias and penalties.
@@ -178,26 +191,28 @@ fn adjust(params: &SamplingParams, history: &History, logits: &mut [f32]) {
 
 /// The index of the largest logit, the lower one among equals.
 pub fn argmax(logits: &[f32]) -> TokenId {
-    let mut best = 0;
-    for (i, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] || (logits[best].is_nan() && !logit.is_nan()) {
-            best = i;
-        }
+    gptoss_kernels::argmax(Isa::detect(), logits) as TokenId
+}
+
+/// What [`candidates`] and [`choose`] give, without sorting; `None` if that is not certain, or if
+/// sorting takes no longer.
+fn ranked(params: &SamplingParams, weights: &[f32], draw: f64) -> Option<TokenId> {
+    if params.top_k > 0 || weights.len() < RANKED_FROM {
+        return None;
     }
-    best as TokenId
+    let mut ranking = Ranking::new(weights, params.min_p.max(SMALLEST));
+    let mut total = ranking.total();
+    if params.top_p < 1.0 {
+        total = ranking.at_sum(total * f64::from(params.top_p))?.sum;
+    }
+    Some(ranking.at_sum(draw * total)?.token)
 }
 
 /// The tokens that may be drawn, most likely first, with weights that are not normalised.
-fn candidates(params: &SamplingParams, logits: &[f32]) -> Vec<(TokenId, f32)> {
-    let max = logits[argmax(logits) as usize];
-    let mut kept: Vec<(TokenId, f32)> = logits
-        .iter()
-        .enumerate()
-        .map(|(id, logit)| (id as TokenId, exp((logit - max) / params.temperature)))
-        .filter(|(_, weight)| *weight > 0.0 && *weight >= params.min_p)
-        .collect();
-    let by_weight =
-        |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+fn candidates(params: &SamplingParams, weights: &[f32]) -> Vec<Candidate> {
+    // No token of the best `top_k` is below what `top_k` tokens reach.
+    let min = params.min_p.max(SMALLEST).max(reached_by(weights, params.top_k));
+    let mut kept = between(weights, min, f32::INFINITY);
     if params.top_k > 0 && params.top_k < kept.len() {
         kept.select_nth_unstable_by(params.top_k, by_weight);
         kept.truncate(params.top_k);
@@ -217,7 +232,7 @@ fn candidates(params: &SamplingParams, logits: &[f32]) -> Vec<(TokenId, f32)> {
 }
 
 /// The candidate at share `draw` of the total weight.
-fn choose(kept: &[(TokenId, f32)], draw: f64) -> TokenId {
+fn choose(kept: &[Candidate], draw: f64) -> TokenId {
     let total: f64 = kept.iter().map(|(_, weight)| f64::from(*weight)).sum();
     let mut left = draw * total;
     for (token, weight) in kept {
@@ -233,7 +248,92 @@ fn choose(kept: &[(TokenId, f32)], draw: f64) -> TokenId {
 /// temperature), in f64 and in order of ids.
 pub fn log_probabilities(logits: &[f32]) -> impl Fn(TokenId) -> f64 + '_ {
     let max = logits[argmax(logits) as usize];
-    let sum: f64 = logits.iter().map(|logit| f64::from(exp(logit - max))).sum();
+    let mut sum = 0.0;
+    let mut weights = [0.0; CHUNK];
+    for logits in logits.chunks(CHUNK) {
+        let weights = &mut weights[..logits.len()];
+        exp_weights(Isa::detect(), logits, max, 1.0, weights);
+        for weight in weights {
+            sum += f64::from(*weight);
+        }
+    }
     let log_sum = libm::log(sum) + f64::from(max);
     move |token| logits.get(token as usize).map_or(f64::NEG_INFINITY, |l| f64::from(*l) - log_sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits with a peak of `sharpness`, the same for the same seed, in steps of `step`.
+    fn logits(len: usize, sharpness: f32, step: f32, seed: u64) -> Vec<f32> {
+        let mut logits: Vec<f32> = (0..len as u64)
+            .map(|i| {
+                // The sum of four uniform numbers is nearly normal.
+                let normal: f64 = (0..4).map(|part| uniform(seed, part, i) - 0.5).sum();
+                (normal as f32 * sharpness / step).round() * step
+            })
+            .collect();
+        (logits[7], logits[11], logits[13]) = (f32::NAN, f32::NEG_INFINITY, -3e38);
+        logits
+    }
+
+    /// The definition: the weights that may be drawn, sorted, cut and added one after another.
+    fn sorted(params: &SamplingParams, weights: &[f32]) -> Vec<Candidate> {
+        let all = (0..).zip(weights.iter().copied());
+        let mut kept: Vec<Candidate> =
+            all.filter(|(_, weight)| *weight > 0.0 && *weight >= params.min_p).collect();
+        kept.sort_by(by_weight);
+        if params.top_k > 0 {
+            kept.truncate(params.top_k);
+        }
+        let total: f64 = kept.iter().map(|(_, weight)| f64::from(*weight)).sum();
+        let (mut reached, mut len) = (0.0, 0);
+        while params.top_p < 1.0 && len < kept.len() {
+            reached += f64::from(kept[len].1);
+            len += 1;
+            if reached >= total * f64::from(params.top_p) {
+                kept.truncate(len);
+            }
+        }
+        kept
+    }
+
+    #[test]
+    fn large_vocabularies_are_drawn_from_as_small_ones() {
+        let with = |top_k, top_p, min_p| SamplingParams {
+            top_k,
+            top_p,
+            min_p,
+            ..SamplingParams::default()
+        };
+        let mut settings =
+            vec![with(30, 0.8, 0.2), with(5000, 0.9, 0.0), with(1_000_000, 0.5, 0.0)];
+        for top_p in [1.0, 0.95, 0.5, 0.1, 1e-6] {
+            settings.extend([with(0, top_p, 0.0), with(0, top_p, 0.05), with(40, top_p, 0.0)]);
+        }
+        settings.extend([with(1, 1.0, 0.0), with(0, 1.0, 1.0)]);
+        let (mut answered, mut asked) = (0, 0);
+        let models = [(1.0, 1e-6), (8.0, 1e-6), (60.0, 1e-6), (400.0, 1e-6), (6.0, 0.5)];
+        for (seed, (sharpness, step)) in models.into_iter().enumerate() {
+            let logits = logits(RANKED_FROM + 77, sharpness, step, seed as u64);
+            let max = logits[argmax(&logits) as usize];
+            let mut weights = vec![0.0; logits.len()];
+            exp_weights(Isa::PORTABLE, &logits, max, 1.0, &mut weights);
+            for params in &settings {
+                let expected = sorted(params, &weights);
+                let context = format!("sharpness {sharpness}, {params:?}");
+                assert!(candidates(params, &weights) == expected, "{context}");
+                for position in 0..100 {
+                    let draw = uniform(9, seed as u64, position);
+                    if let Some(token) = ranked(params, &weights, draw) {
+                        assert_eq!(token, choose(&expected, draw), "{context}, draw {draw}");
+                        answered += 1;
+                    }
+                    asked += usize::from(params.top_k == 0);
+                }
+            }
+        }
+        assert!(asked == 5500 && answered > 5300, "{answered} answers of {asked}");
+    }
 }

@@ -6,13 +6,15 @@ use gptoss_harmony::TokenId;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::forward::{LogitRows, forward};
+use crate::forward::{LogitRows, Segment, forward, forward_batch};
 use crate::kv_cache::{CacheSnapshot, KvCache};
 use crate::observer::Observer;
+use crate::options::Speculation;
+use crate::speculation::{Lookup, Payoff};
 
-/// Tokens that are computed together in prefill. Any number gives the same bits; this one bounds
-/// the memory for activations.
-const PREFILL_CHUNK: usize = 256;
+/// Tokens that are computed together in prefill. Any number gives the same bits; with this one an
+/// expert of gpt-oss-20b meets 64 tokens, so that reading its weights is a small part of the work.
+const PREFILL_CHUNK: usize = 512;
 
 /// One mutable timeline over an immutable [`Engine`].
 ///
@@ -26,6 +28,31 @@ pub struct Session {
     /// The cache at the end of the last prompt: the next prompt of a conversation goes on from
     /// there, because it drops or ends differently what was generated.
     snapshot: Option<CacheSnapshot>,
+    guess: Guess,
+}
+
+/// Tokens that were computed before they were asked for.
+struct Guess {
+    lookup: Lookup,
+    payoff: Payoff,
+    /// In the cache, behind the timeline's tokens.
+    tokens: Vec<TokenId>,
+    /// After each of them, `[tokens, V]`.
+    logits: Vec<f32>,
+    /// Tokens that matched when they were found, and how many of them have been right.
+    matched: usize,
+    right: usize,
+}
+
+/// New tokens of one of several sessions, for [`Engine::step`].
+pub struct Feed<'a> {
+    /// The timeline that they are appended to.
+    pub session: &'a mut Session,
+    /// At least one.
+    pub tokens: &'a [TokenId],
+    /// Whether the session's logits are wanted afterwards: without, it has none until its next
+    /// step.
+    pub rows: LogitRows,
 }
 
 /// What [`Session::sync`] did.
@@ -46,17 +73,27 @@ impl Session {
     /// [`EngineError::ContextLength`] if the model is not configured for that many, and
     /// [`EngineError::Memory`] if there is no room.
     pub fn new(engine: &Engine, context_length: usize) -> Result<Session, EngineError> {
-        let max = engine.config().max_position_embeddings;
+        let config = engine.config();
+        let max = config.max_position_embeddings;
         if context_length == 0 || context_length > max {
             return Err(EngineError::ContextLength { context_length, max });
         }
-        let cache = KvCache::new(engine.config(), context_length)?;
+        let cache = KvCache::new(config, context_length, engine.cache_element())?;
+        let guess = Guess {
+            lookup: Lookup::default(),
+            payoff: Payoff::new(config),
+            tokens: Vec::new(),
+            logits: Vec::new(),
+            matched: 0,
+            right: 0,
+        };
         Ok(Session {
             engine: engine.clone(),
             cache,
             tokens: Vec::new(),
             logits: Vec::new(),
             snapshot: None,
+            guess,
         })
     }
 
@@ -84,9 +121,10 @@ impl Session {
         let reused = self.keep_common(tokens);
         let mut synced = Synced { reused, computed: 0, complete: true };
         for chunk in tokens[reused..].chunks(PREFILL_CHUNK) {
-            self.extend(chunk, LogitRows::Last, &mut ());
+            let done = reused + synced.computed + chunk.len();
+            let rows = if done == tokens.len() { LogitRows::Last } else { LogitRows::None };
+            self.extend(chunk, rows, &mut ());
             synced.computed += chunk.len();
-            let done = reused + synced.computed;
             if progress(done, tokens.len()).is_break() && done < tokens.len() {
                 synced.complete = false;
                 break;
@@ -100,12 +138,71 @@ impl Session {
 
     /// Appends one token.
     ///
+    /// What followed the same tokens before may be computed with it, so that a later call finds its
+    /// logits ready. They are the same bits.
+    ///
     /// # Errors
     /// [`EngineError::ContextFull`] or [`EngineError::TokenId`]; then nothing changed.
     pub fn push(&mut self, token: TokenId) -> Result<(), EngineError> {
         self.check(self.tokens.len() + 1, &[token])?;
-        self.extend(&[token], LogitRows::Last, &mut ());
+        if self.guess.tokens.get(self.guess.right) == Some(&token) {
+            self.take_guess();
+            return Ok(());
+        }
+        self.drop_guess(true);
+        self.tokens.push(token);
+        let guessed = self.guess();
+        self.tokens.pop();
+        if guessed.is_empty() {
+            self.extend(&[token], LogitRows::Last, &mut ());
+            return Ok(());
+        }
+        let step: Vec<TokenId> = [token].into_iter().chain(guessed.iter().copied()).collect();
+        let mut logits = self.extend(&step, LogitRows::All, &mut ());
+        self.tokens.truncate(self.tokens.len() - guessed.len());
+        self.guess.logits = logits.split_off(self.engine.config().vocab_size);
+        self.logits = logits;
+        (self.guess.tokens, self.guess.right) = (guessed, 0);
         Ok(())
+    }
+
+    /// Tokens that are worth being computed with the last one.
+    fn guess(&mut self) -> Vec<TokenId> {
+        if self.engine.speculation() == Speculation::Off {
+            return Vec::new();
+        }
+        let Some(candidate) = self.guess.lookup.find(&self.tokens) else { return Vec::new() };
+        let room = self.context_length() - self.tokens.len();
+        let n = self.guess.payoff.candidates(candidate.matched).min(room);
+        self.guess.matched = candidate.matched;
+        candidate.following.iter().take(n).copied().collect()
+    }
+
+    /// Moves the next guessed token into the timeline.
+    fn take_guess(&mut self) {
+        let guess = &mut self.guess;
+        let vocab_size = self.engine.config().vocab_size;
+        self.tokens.push(guess.tokens[guess.right]);
+        self.logits.clear();
+        let at = guess.right * vocab_size;
+        self.logits.extend_from_slice(&guess.logits[at..at + vocab_size]);
+        guess.right += 1;
+        if guess.right == guess.tokens.len() {
+            self.drop_guess(false);
+        }
+    }
+
+    /// Forgets what was guessed and not asked for; learns from it, if the next token was another.
+    fn drop_guess(&mut self, was_wrong: bool) {
+        let guess = &mut self.guess;
+        if guess.tokens.is_empty() {
+            return;
+        }
+        guess.payoff.learn(guess.matched, guess.right, was_wrong);
+        guess.tokens.clear();
+        guess.logits.clear();
+        let is_kept = self.cache.truncate(self.tokens.len());
+        assert!(is_kept, "fewer tokens are guessed than a ring has room beside its window");
     }
 
     /// Appends `tokens` in one forward pass, with an observer, and gives the logits of all of
@@ -122,12 +219,14 @@ impl Session {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
+        self.drop_guess(false);
         let all = self.extend(tokens, LogitRows::All, observer);
         self.logits = all[all.len() - self.engine.config().vocab_size..].to_vec();
         Ok(all)
     }
 
-    /// The logits after the last token, `[V]`; empty before the first.
+    /// The logits after the last token, `[V]`; empty before the first, and when
+    /// [`Session::sync_with`] was broken off.
     pub fn logits(&self) -> &[f32] {
         &self.logits
     }
@@ -149,8 +248,9 @@ impl Session {
 
     /// Cuts the cache back to the longest useful beginning of `tokens`; gives its length.
     fn keep_common(&mut self, tokens: &[TokenId]) -> usize {
+        self.drop_guess(false);
         let common = self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        if common == tokens.len() && common == self.tokens.len() && common > 0 {
+        if common == tokens.len() && common == self.tokens.len() && !self.logits.is_empty() {
             return common;
         }
         // The last wanted token is computed again for its logits.
@@ -201,10 +301,59 @@ impl Session {
         self.tokens.extend_from_slice(tokens);
         match rows {
             LogitRows::All => logits,
-            LogitRows::Last => {
+            LogitRows::Last | LogitRows::None => {
                 self.logits = logits;
                 Vec::new()
             }
         }
+    }
+}
+
+impl Engine {
+    /// Appends tokens to several sessions of this engine in one forward pass. Each gets the bits
+    /// that it gets alone, so that sessions may join and leave between any two steps.
+    ///
+    /// Gives the logits of the feeds that asked for [`LogitRows::All`], `[tokens, V]` each, one
+    /// after the other; the others' are in their sessions.
+    ///
+    /// # Errors
+    /// [`EngineError::ContextFull`] or [`EngineError::TokenId`]; then nothing changed.
+    ///
+    /// # Panics
+    /// If a feed has no tokens.
+    pub fn step(&self, feeds: &mut [Feed<'_>]) -> Result<Vec<f32>, EngineError> {
+        for Feed { session, tokens, .. } in &*feeds {
+            session.check(session.tokens.len() + tokens.len(), tokens)?;
+        }
+        if feeds.is_empty() {
+            return Ok(Vec::new());
+        }
+        for feed in &mut *feeds {
+            feed.session.drop_guess(false);
+        }
+        let mut segments: Vec<_> = feeds
+            .iter_mut()
+            .map(|feed| {
+                let Feed { session, tokens, rows } = feed;
+                Segment { cache: &mut session.cache, tokens, rows: *rows }
+            })
+            .collect();
+        let logits = forward_batch(self.forward_model(), &mut segments, &mut ());
+        let (vocab_size, mut rest, mut all) = (self.config().vocab_size, &logits[..], Vec::new());
+        for Feed { session, tokens, rows } in feeds {
+            let n = match rows {
+                LogitRows::None => 0,
+                LogitRows::Last => 1,
+                LogitRows::All => tokens.len(),
+            };
+            let (own, others) = rest.split_at(n * vocab_size);
+            rest = others;
+            session.tokens.extend_from_slice(tokens);
+            session.logits = own[own.len().saturating_sub(vocab_size)..].to_vec();
+            if *rows == LogitRows::All {
+                all.extend_from_slice(own);
+            }
+        }
+        Ok(all)
     }
 }

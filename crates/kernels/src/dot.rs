@@ -13,40 +13,51 @@ pub(crate) const LANES: usize = 16;
 ///
 /// # Panics
 /// If the lengths differ.
+#[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "dot: lengths");
     let (a, a_tail) = a.as_chunks::<LANES>();
     let (b, b_tail) = b.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
+    let b = &b[..a.len()];
+    for (c, a) in a.iter().enumerate() {
+        for i in 0..LANES {
+            lanes[i] += a[i] * b[c][i];
         }
     }
-    for ((lane, a), b) in lanes.iter_mut().zip(a_tail).zip(b_tail) {
-        *lane += a * b;
+    for (i, a) in a_tail.iter().enumerate() {
+        lanes[i] += a * b_tail[i];
     }
     reduce(lanes)
 }
 
 /// The sum of a vector.
+#[inline(always)]
 pub fn sum(x: &[f32]) -> f32 {
+    let (chunks, tail) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    for chunk in x.chunks(LANES) {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += x;
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] += chunk[i];
         }
+    }
+    for (i, x) in tail.iter().enumerate() {
+        lanes[i] += x;
     }
     reduce(lanes)
 }
 
-fn reduce(mut lanes: [f32; LANES]) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
+/// Folds the lanes of a sum.
+#[inline(always)]
+pub(crate) fn reduce(lanes: [f32; LANES]) -> f32 {
+    let mut sums = [0.0; 8];
+    for i in 0..8 {
+        sums[i] = lanes[i] + lanes[i + 8];
     }
-    lanes[0]
+    for i in 0..4 {
+        sums[i] += sums[i + 4];
+    }
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(crate) fn q6_k(block: &[u8; 210]) -> [f32; 256] {
 }
 
 /// Scale and minimum of the eight groups of 32, six bits each, packed into 12 bytes.
-fn groups(block: &[u8]) -> [(f32, f32); 8] {
+pub(crate) fn groups(block: &[u8]) -> [(f32, f32); 8] {
     let (d, d_min) = (f16_at(block, 0), f16_at(block, 2));
     let packed = &block[4..16];
     std::array::from_fn(|g| {

@@ -2,17 +2,25 @@
 //!
 //! Reading order, along the path of a token: [`Format`] (how weights are stored),
 //! [`dequantize_row`] and [`mxfp4`] (weights to f32), [`dot`] and [`sum`] (the one order of
-//! summation), [`exp`], [`rms_norm`], [`rotate`] (rotary positions), [`attention`](attend),
-//! [`top_k`], [`softmax`], [`swiglu`]; and, beside the path, [`limits`] (what the machine can do at
-//! most).
+//! summation), [`float_rows`] and [`int8`] (weights times activations), [`exp`], [`rms_norm`],
+//! [`rotate`] (rotary positions), [`cached_attention`], [`top_k`], [`softmax`], [`swiglu`]; and,
+//! beside the path, [`limits`] (what the machine can do at most).
 //!
 //! Every function here gives the same bits on every platform: sums have one fixed order
-//! (`docs/numerics.md`), products and sums are rounded separately, and the exponential is ours.
+//! (`docs/numerics.md`), products and sums are rounded separately or fused by name, and the
+//! exponential is ours.
 
-mod attention;
+mod add;
+mod argmax;
+pub mod cached_attention;
 mod dequantize;
 mod dot;
+mod every_isa;
 mod exp;
+#[cfg(target_arch = "x86_64")]
+mod exp16;
+mod exp_weights;
+mod float;
 mod format;
 mod half;
 pub mod int8;
@@ -26,12 +34,15 @@ mod softmax;
 mod swiglu;
 mod top_k;
 
-pub use attention::{Head, KeysValues, attend};
+pub use add::{add, add_scaled};
+pub use argmax::argmax;
 pub use dequantize::dequantize_row;
 pub use dot::{dot, sum};
 pub use exp::exp;
+pub use exp_weights::exp_weights;
+pub use float::{FloatRows, FloatTokens, float_rows};
 pub use format::Format;
-pub use half::{bf16_to_f32, f16_to_f32};
+pub use half::{bf16_to_f32, f16_to_f32, f32_to_f16};
 pub use isa::Isa;
 pub use rms_norm::rms_norm;
 pub use rope::rotate;
@@ -40,16 +51,4 @@ pub use swiglu::swiglu;
 pub use top_k::top_k;
 
 #[cfg(test)]
-mod testing {
-    /// Numbers between −1 and 1, the same for the same seed.
-    pub fn noise(len: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            (state >> 8) as f32 / 8_388_608.0 - 1.0
-        };
-        (0..len).map(|_| next()).collect()
-    }
-}
+mod testing;

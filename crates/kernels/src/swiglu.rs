@@ -3,7 +3,9 @@
 //! Source: `swiglu` of openai/gpt-oss, `gpt_oss/torch/model.py`: the gate is bounded above, the
 //! linear part on both sides, and one is added to the linear part.
 
-use crate::exp::exp;
+use crate::every_isa::every_isa;
+use crate::exp::exp_each;
+use crate::isa::Isa;
 
 /// Slope of the sigmoid in gpt-oss.
 const ALPHA: f32 = 1.702;
@@ -18,22 +20,59 @@ const ALPHA: f32 = 1.702;
 ///
 /// # Panics
 /// If `x` is not twice as long as `out`.
-pub fn swiglu(x: &[f32], limit: f32, out: &mut [f32]) {
+pub fn swiglu(isa: Isa, x: &[f32], limit: f32, out: &mut [f32]) {
     assert_eq!(x.len(), 2 * out.len(), "swiglu: lengths of x and out");
-    for (pair, out) in x.as_chunks::<2>().0.iter().zip(out) {
-        let gate = pair[0].min(limit);
-        let linear = pair[1].max(-limit).min(limit);
-        *out = gate / (1.0 + exp(-ALPHA * gate)) * (linear + 1.0);
+    every_isa!(isa, body(x: &[f32], limit: f32, out: &mut [f32]));
+}
+
+/// Parts of the vector that are computed side by side.
+const PARTS: usize = 4;
+
+#[inline(always)]
+fn body(x: &[f32], limit: f32, out: &mut [f32]) {
+    let pairs = &x.as_chunks::<2>().0[..out.len()];
+    let part = out.len() / PARTS;
+    for i in 0..part {
+        let mut x = [[0.0; 2]; PARTS];
+        for p in 0..PARTS {
+            x[p] = pairs[p * part + i];
+        }
+        let y = units(x, limit);
+        for p in 0..PARTS {
+            out[p * part + i] = y[p];
+        }
     }
+    for i in part * PARTS..out.len() {
+        out[i] = units([pairs[i]], limit)[0];
+    }
+}
+
+/// Several units at once, because the exponential of one waits for each of its steps.
+#[inline(always)]
+fn units<const N: usize>(x: [[f32; 2]; N], limit: f32) -> [f32; N] {
+    let (mut gates, mut exponents) = ([0.0; N], [0.0; N]);
+    for i in 0..N {
+        // Written out, because `min` and `max` cost one more comparison; NaN becomes the bound.
+        gates[i] = if x[i][0] < limit { x[i][0] } else { limit };
+        exponents[i] = -ALPHA * gates[i];
+    }
+    let mut out = exp_each(exponents);
+    for i in 0..N {
+        let linear = if x[i][1] > -limit { x[i][1] } else { -limit };
+        let linear = if linear < limit { linear } else { limit };
+        out[i] = gates[i] / (1.0 + out[i]) * (linear + 1.0);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{LENGTHS, assert_same_bits, noise, odd_noise};
 
     fn one(gate: f32, linear: f32) -> f32 {
         let mut out = [0.0];
-        swiglu(&[gate, linear], 7.0, &mut out);
+        swiglu(Isa::detect(), &[gate, linear], 7.0, &mut out);
         out[0]
     }
 
@@ -56,5 +95,23 @@ mod tests {
         assert_eq!(one(1.0, -9.0), one(1.0, -7.0));
         assert_ne!(one(-9.0, 1.0), one(-7.0, 1.0), "the gate has no lower bound");
         assert_ne!(one(1.0, -7.0), one(1.0, -6.9));
+    }
+
+    #[test]
+    fn every_isa_gives_the_same_bits() {
+        let mut compared = 0;
+        for len in LENGTHS {
+            let wide: Vec<f32> = noise(2 * len, 1).iter().map(|x| x * 20.0).collect();
+            for x in [wide, odd_noise(2 * len, 2)] {
+                let mut expected = vec![0.0; len];
+                swiglu(Isa::PORTABLE, &x, 7.0, &mut expected);
+                for isa in Isa::available() {
+                    let mut out = vec![0.0; len];
+                    swiglu(isa, &x, 7.0, &mut out);
+                    compared += assert_same_bits(&out, &expected, &format!("{isa:?}, {len}"));
+                }
+            }
+        }
+        assert!(compared > 7000, "{compared}");
     }
 }

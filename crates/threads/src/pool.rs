@@ -132,6 +132,20 @@ impl Pool {
         chunks::chunks_mut(self, data, piece, task);
     }
 
+    /// Splits `data` at `ends` and calls `task(index, piece)` once for each piece, as
+    /// [`Pool::run`] does: piece `i` is `data[ends[i - 1]..ends[i]]`, the first begins at 0.
+    ///
+    /// # Panics
+    /// If `ends` do not ascend or the last is not the length of `data`, and if a task panics.
+    pub fn pieces_mut<T: Send>(
+        &self,
+        data: &mut [T],
+        ends: &[usize],
+        task: &(dyn Fn(usize, &mut [T]) + Sync),
+    ) {
+        chunks::pieces_mut(self, data, ends, task);
+    }
+
     /// Lets workers spin instead of sleep while the guard lives, so that a region begins and ends
     /// in a fraction of a microsecond.
     ///

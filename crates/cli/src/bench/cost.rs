@@ -14,36 +14,18 @@
 //! embedding are left out. Memory and arithmetic can overlap, so the slower one is the limit.
 
 use gptoss_checkpoint::{ExpertLayout, Experts, LayerType, Matrix, Model, ModelConfig, Part};
+use gptoss_engine::Precision;
 use gptoss_kernels::Format;
 
 use crate::machine::Rates;
-
-/// How products are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Precision {
-    /// Activations in eight bits where weights are MXFP4 or Q8_0
-    Fast,
-    /// Activations in f32
-    Exact,
-}
-
-impl Precision {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::Fast => "fast",
-            Precision::Exact => "exact",
-        }
-    }
-}
 
 /// How an engine computes, as far as it changes the cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Computing {
     /// How products are computed.
     pub precision: Precision,
-    /// Bytes of an element of the KV cache.
-    pub cache_element_bytes: u64,
+    /// Bytes of the key and the value of one position and kv head.
+    pub cache_position_bytes: u64,
 }
 
 /// How a shape without files is stored; experts are MXFP4.
@@ -229,8 +211,7 @@ impl ModelCost {
 
     /// Key and value of a position in one layer.
     fn position_bytes(&self, computing: Computing) -> f64 {
-        let elements = 2 * self.config.num_key_value_heads * self.config.head_dim;
-        elements as f64 * computing.cache_element_bytes as f64
+        self.config.num_key_value_heads as f64 * computing.cache_position_bytes as f64
     }
 
     fn matrix(&mut self, part: Part, matrix: &Matrix) {
@@ -266,7 +247,8 @@ mod tests {
     use super::*;
     use crate::machine::Rate;
 
-    const FAST: Computing = Computing { precision: Precision::Fast, cache_element_bytes: 4 };
+    const FAST: Computing =
+        Computing { precision: Precision::Fast, cache_position_bytes: 2 * 64 * 4 };
 
     fn shape(name: &str, dense: DenseAs) -> ModelCost {
         ModelCost::of_shape(&presets::find(name).unwrap().config, dense)

@@ -4,24 +4,12 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::bail;
-use gptoss_checkpoint::KV_ELEMENT_BYTES;
-use gptoss_engine::{Engine, Session};
+use gptoss_engine::{
+    CacheElement, Engine, EngineOptions, Feed, Isa, LogitRows, ProfileRow, Session, Speculation,
+};
 use gptoss_harmony::TokenId;
-use gptoss_kernels::Isa;
 
-use super::cost::{Computing, Precision};
-
-/// What a user asked for; `None` leaves it to the engine.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// Threads.
-    pub threads: Option<NonZeroUsize>,
-    /// Instructions.
-    pub isa: Option<Isa>,
-    /// How products are computed.
-    pub precision: Option<Precision>,
-}
+use super::cost::Computing;
 
 /// An engine, and how it computes.
 pub struct Loaded {
@@ -35,41 +23,29 @@ pub struct Loaded {
     pub computing: Computing,
 }
 
-/// One part of what an engine did, as it measured itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProfileRow {
-    /// The part.
-    pub name: &'static str,
-    /// How often.
-    pub calls: u64,
-    /// All calls together.
-    pub seconds: f64,
-    /// Bytes that were read.
-    pub bytes: u64,
-    /// Multiplications and additions.
-    pub operations: u64,
-}
-
-/// Loads a model.
+/// Loads a model. Tokens are computed when they are asked for and not before.
 ///
 /// # Errors
-/// If the model cannot be loaded, or the engine does not compute as asked.
-pub fn load(name: &str, asked: &Asked) -> anyhow::Result<Loaded> {
-    if let Some(threads) = asked.threads.filter(|threads| threads.get() != 1) {
-        bail!("--threads {threads}: not supported: the engine computes on one thread");
+/// If the model cannot be loaded, or the machine cannot compute as asked.
+pub fn load(name: &str, options: EngineOptions) -> anyhow::Result<Loaded> {
+    let options = EngineOptions { speculation: Speculation::Off, ..options };
+    let engine = Engine::load_with(name, &options)?;
+    let threads = NonZeroUsize::new(engine.threads()).unwrap_or(NonZeroUsize::MIN);
+    let computing = computing(&engine);
+    Ok(Loaded { threads, isa: engine.isa(), computing, engine })
+}
+
+fn computing(engine: &Engine) -> Computing {
+    let head_dim = engine.config().head_dim;
+    Computing {
+        precision: engine.precision(),
+        cache_position_bytes: position_bytes(engine.cache_element(), head_dim),
     }
-    if let Some(isa) = asked.isa.filter(|isa| *isa != Isa::PORTABLE) {
-        bail!("--isa {}: not supported: the engine computes with plain Rust", isa.name());
-    }
-    if asked.precision == Some(Precision::Fast) {
-        bail!("--precision fast: not supported: the engine computes exactly");
-    }
-    Ok(Loaded {
-        engine: Engine::load(name)?,
-        threads: NonZeroUsize::MIN,
-        isa: Isa::PORTABLE,
-        computing: Computing { precision: Precision::Exact, cache_element_bytes: KV_ELEMENT_BYTES },
-    })
+}
+
+/// Bytes of the key and the value of one position and kv head.
+pub fn position_bytes(element: CacheElement, head_dim: usize) -> u64 {
+    element.position_bytes(head_dim) as u64
 }
 
 /// Makes the timeline equal to `ids`; false if `stop` was set before it was.
@@ -87,27 +63,27 @@ pub fn sync(session: &mut Session, ids: &[TokenId], stop: &AtomicBool) -> anyhow
 /// One step: each session gets its token.
 ///
 /// # Errors
-/// Those of the session.
+/// Those of the sessions.
 pub fn decode_step(
-    _engine: &Engine,
+    engine: &Engine,
     sessions: &mut [Session],
     tokens: &[TokenId],
 ) -> anyhow::Result<()> {
-    for (session, token) in sessions.iter_mut().zip(tokens) {
-        session.push(*token)?;
-    }
+    let mut feeds: Vec<Feed<'_>> = sessions
+        .iter_mut()
+        .zip(tokens.chunks(1))
+        .map(|(session, tokens)| Feed { session, tokens, rows: LogitRows::Last })
+        .collect();
+    engine.step(&mut feeds)?;
     Ok(())
 }
 
 /// Lets the engine measure itself from here on.
-///
-/// # Errors
-/// If it cannot.
-pub fn profile_start(_engine: &Engine) -> anyhow::Result<()> {
-    bail!("--profile: not supported: the engine does not measure itself")
+pub fn profile_start(engine: &Engine) {
+    engine.profile_start();
 }
 
-/// What it measured.
-pub fn profile_take(_engine: &Engine) -> Vec<ProfileRow> {
-    Vec::new()
+/// What it measured: the parts that were run.
+pub fn profile_take(engine: &Engine) -> Vec<ProfileRow> {
+    engine.profile_take().into_iter().filter(|row| row.calls > 0).collect()
 }

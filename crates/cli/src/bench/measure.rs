@@ -113,8 +113,10 @@ fn token_ids(sequence: u64, len: usize, vocab_size: usize) -> Vec<TokenId> {
 
 #[cfg(test)]
 mod tests {
+    use gptoss_engine::EngineOptions;
+
     use super::*;
-    use crate::bench::engine_calls::{Asked, load};
+    use crate::bench::engine_calls::load;
 
     #[test]
     fn ids_are_the_same_everywhere_and_even() {
@@ -130,8 +132,7 @@ mod tests {
 
     #[test]
     fn every_repetition_gives_a_rate_until_it_is_stopped() {
-        let asked = Asked { threads: None, isa: None, precision: None };
-        let loaded = load("nano", &asked).unwrap();
+        let loaded = load("nano", EngineOptions::default()).unwrap();
         let stop = AtomicBool::new(false);
         for test in [
             Test { kind: Kind::Prefill, n: 5, depth: 0, batch: 1 },

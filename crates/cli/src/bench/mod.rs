@@ -21,13 +21,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use gptoss_checkpoint::{Model, Part, write_atomically};
+use gptoss_engine::EngineOptions;
 use indicatif::ProgressBar;
 
 use crate::machine::{Limits, MachineArgs, System};
+use crate::model_args::{CacheArg, PrecisionArg};
 use crate::opening_args::today;
 use crate::terminal::say;
-use cost::{ModelCost, Precision};
-use engine_calls::{Asked, Loaded};
+use cost::ModelCost;
+use engine_calls::Loaded;
 use plan::{Numbers, Test};
 use report::{Results, Subject};
 pub use report::{gflops, gops, significant};
@@ -72,9 +74,12 @@ pub struct BenchArgs {
     repetitions: u16,
     #[command(flatten)]
     machine: MachineArgs,
-    /// How products are computed [default: the engine's own]
-    #[arg(long, value_enum)]
-    precision: Option<Precision>,
+    /// Activations that MXFP4 and Q8_0 weights meet: eight bits, or f32
+    #[arg(long, value_name = "HOW", default_value = "fast")]
+    precision: PrecisionArg,
+    /// Numbers of the KV cache [default: f16; f32 with --precision exact]
+    #[arg(long, value_name = "TYPE")]
+    kv_cache: Option<CacheArg>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -110,9 +115,14 @@ enum Shape {
 pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let file = args.output.as_deref().map(|path| anyhow::Ok((path, file_shape(args, path)?)));
     let file = file.transpose()?;
-    let asked =
-        Asked { threads: args.machine.threads, isa: args.machine.isa, precision: args.precision };
-    let loaded = engine_calls::load(&args.model, &asked)?;
+    let options = EngineOptions {
+        threads: args.machine.threads,
+        isa: args.machine.isa,
+        precision: args.precision.into(),
+        cache: args.kv_cache.map(Into::into),
+        ..EngineOptions::default()
+    };
+    let loaded = engine_calls::load(&args.model, options)?;
     let numbers = Numbers {
         prefill: args.prefill.clone(),
         decode: args.decode,
@@ -121,7 +131,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     };
     let tests = numbers.tests(loaded.engine.config().max_position_embeddings)?;
     if args.profile {
-        engine_calls::profile_start(&loaded.engine)?;
+        engine_calls::profile_start(&loaded.engine);
     }
     let stop = stop_on_interrupt()?;
     let system = System::read(Path::new("/"));

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::engine_calls::ProfileRow;
 use super::row::Row;
 use crate::machine::{Limits, Rates};
 use crate::pull::size_text;
+use gptoss_engine::ProfileRow;
 
 /// What all rows have in common.
 #[derive(Clone, Debug)]

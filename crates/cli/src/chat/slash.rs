@@ -108,7 +108,9 @@ fn system(text: &str, state: &mut ChatState, view: &mut View) {
 
 fn stats(state: &ChatState, view: &mut View) {
     let context = state.session.context_length();
-    let mebibytes = cache_bytes(state.engine.config(), context) as f64 / f64::from(1 << 20);
+    let mebibytes = cache_bytes(state.engine.config(), context, state.engine.cache_element())
+        as f64
+        / f64::from(1 << 20);
     let used = state.session.tokens().len();
     view.note(&format!(
         "model {}, seed {}, temperature {}",

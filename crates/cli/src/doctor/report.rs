@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Findings;
 use super::advice::advice;
-use super::fit::{CONTEXT, EFFICIENCY, Fit, PROMPT};
+use super::fit::{CONTEXT, DECODE_EFFICIENCY, Fit, PREFILL_EFFICIENCY, PROMPT};
 use crate::bench::{gflops, gops, significant};
 use crate::machine::Rates;
 use crate::pull::size_text;
@@ -110,11 +110,11 @@ fn limits_table(findings: &Findings) -> String {
 
 /// Which models there is room for.
 fn fits_table(findings: &Findings) -> String {
-    let percent = EFFICIENCY * 100.0;
+    let (decode, prefill) = (DECODE_EFFICIENCY * 100.0, PREFILL_EFFICIENCY * 100.0);
     let width = findings.fits.iter().map(|fit| fit.name.chars().count()).max().unwrap_or(0);
     let width = width.clamp(12, 30);
     let mut text = format!(
-        "\n{:<width$}  {:>9}  {:<5}  {:>8}  {:>8}  tok/s at {percent:.0} % of this\n",
+        "\n{:<width$}  {:>9}  {:<5}  {:>8}  {:>8}  tok/s, {decode:.0} and {prefill:.0} % of this\n",
         "Model", "memory", "room", "decode", "prefill"
     );
     for fit in &findings.fits {
@@ -212,7 +212,8 @@ pub fn to_json(findings: &Findings) -> Value {
         "store": store,
         "limits": findings.limits.json(),
         "models": {
-            "efficiency": EFFICIENCY,
+            "decode_efficiency": DECODE_EFFICIENCY,
+            "prefill_efficiency": PREFILL_EFFICIENCY,
             "context": CONTEXT,
             "prompt": PROMPT,
             "list": findings.fits.iter().map(fit).collect::<Vec<_>>(),

@@ -1,9 +1,9 @@
 //! The tiny models and nano against the goldens (`testdata/models/README.md`,
 //! `models/nano/README.md`): every layout, both implementations.
 
-use crate::support::{Golden, engine, max_difference, repository, rows};
+use crate::support::{Golden, engine, exact_engine, max_difference, repository, rows};
 use gptoss_engine::{
-    Engine, KvCache, LogitRows, Observer, Trace, argmax, forward, reference_forward,
+    Engine, EngineOptions, KvCache, LogitRows, Observer, Trace, argmax, forward, reference_forward,
 };
 
 /// The largest difference measured is 2.9e-5; two other float32 implementations have 2.3e-4.
@@ -27,7 +27,8 @@ type Run = fn(&Engine, &[u32]) -> (Vec<f32>, Trace);
 fn cached(engine: &Engine, ids: &[u32]) -> (Vec<f32>, Trace) {
     let mut trace = Trace::new(engine.config());
     // One prompt is longer than its model's configured context, which a session would refuse.
-    let mut cache = KvCache::new(engine.config(), ids.len()).unwrap();
+    let element = engine.cache_element();
+    let mut cache = KvCache::new(engine.config(), ids.len(), element).unwrap();
     let logits = forward(engine.forward_model(), &mut cache, ids, LogitRows::All, &mut trace);
     (logits, trace)
 }
@@ -75,7 +76,7 @@ fn every_tiny_model(which: &str, run: Run) {
     let mut compared = 0;
     for (size, layout) in TINY {
         let golden = Golden::open(&format!("testdata/models/{size}/golden.safetensors"));
-        let engine = engine(&format!("testdata/models/{size}/{layout}"));
+        let engine = exact_engine(&format!("testdata/models/{size}/{layout}"));
         for prompt in golden.prompts() {
             let name = format!("{size}/{layout} {which}");
             let difference = compare(&name, &prompt, &golden, &engine, run);
@@ -99,8 +100,8 @@ fn the_reference_agrees_with_float64() {
 #[test]
 fn nano_agrees_with_transformers() {
     let golden = Golden::open("models/nano/golden.safetensors");
-    let from_disk = engine("models/nano");
-    let embedded = Engine::load("nano").unwrap();
+    let from_disk = exact_engine("models/nano");
+    let embedded = Engine::load_with("nano", &EngineOptions::exact()).unwrap();
     for prompt in golden.prompts() {
         let difference = compare("nano forward", &prompt, &golden, &embedded, cached);
         println!("nano {prompt}: max |Δlogit| {difference:.1e}");
@@ -114,7 +115,7 @@ fn greedy_continuations_are_identical() {
     let mut compared = 0;
     for (size, layout) in TINY {
         let golden = Golden::open(&format!("testdata/models/{size}/golden.safetensors"));
-        let engine = engine(&format!("testdata/models/{size}/{layout}"));
+        let engine = exact_engine(&format!("testdata/models/{size}/{layout}"));
         for prompt in ["short", "window"] {
             let ids = golden.ids(&format!("{prompt}.ids"));
             let expected = golden.ids(&format!("{prompt}.greedy"));
@@ -134,14 +135,20 @@ fn greedy_continuations_are_identical() {
 
 #[test]
 fn every_layout_gives_the_same_bits() {
+    layouts_agree(exact_engine, |_| true);
+    // In eight bits, where the weights are.
+    layouts_agree(engine, |layout| layout != "bf16");
+}
+
+fn layouts_agree(open: fn(&str) -> Engine, is_meant: fn(&str) -> bool) {
     for size in ["t64", "t96"] {
         let golden = Golden::open(&format!("testdata/models/{size}/golden.safetensors"));
         let ids = golden.ids("window.ids");
         let all: Vec<(&str, Vec<u32>)> = TINY
             .iter()
-            .filter(|(s, _)| *s == size)
+            .filter(|(s, layout)| *s == size && is_meant(layout))
             .map(|(_, layout)| {
-                let engine = engine(&format!("testdata/models/{size}/{layout}"));
+                let engine = open(&format!("testdata/models/{size}/{layout}"));
                 let (logits, _) = cached(&engine, &ids);
                 (*layout, logits.into_iter().map(f32::to_bits).collect())
             })

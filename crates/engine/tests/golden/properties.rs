@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use crate::support::{Golden, engine, max_difference, repository, rows};
 use gptoss_checkpoint::{LayerType, Model, ModelConfig};
-use gptoss_engine::{Engine, KvCache, LogitRows, Session, cache_bytes, forward};
+use gptoss_engine::{
+    CacheElement, Engine, EngineOptions, KvCache, LogitRows, Session, cache_bytes, forward,
+};
 use proptest::prelude::*;
 
 fn bits(x: &[f32]) -> Vec<u32> {
@@ -13,7 +15,8 @@ fn bits(x: &[f32]) -> Vec<u32> {
 
 /// Logits of all of `ids`, computed in pieces of the given lengths, over and over.
 fn in_pieces(engine: &Engine, ids: &[u32], lengths: &[usize]) -> Vec<u32> {
-    let mut cache = KvCache::new(engine.config(), ids.len()).unwrap();
+    let element = engine.cache_element();
+    let mut cache = KvCache::new(engine.config(), ids.len(), element).unwrap();
     let mut all = Vec::new();
     let (mut from, mut lengths) = (0, lengths.iter().cycle());
     while from < ids.len() {
@@ -83,34 +86,37 @@ fn a_common_beginning_is_not_computed_again() {
 #[test]
 fn the_end_of_the_last_prompt_is_kept_when_the_window_has_moved_on() {
     let engine = engine("testdata/models/t64/mxfp4");
-    let mut session = engine.session(200).unwrap();
+    let mut session = engine.session(400).unwrap();
     let prompt: Vec<u32> = (0..60).collect();
     session.sync(&prompt).unwrap();
-    for token in 100..140 {
+    for token in 100..300 {
         session.push(token).unwrap();
     }
-    // The window of 16 has left the prompt; another answer follows the same prompt.
+    // The ring of 16 + 128 rows has left the prompt; another answer follows the same prompt.
     let mut next = prompt.clone();
     next.extend(300..310);
     let synced = session.sync(&next).unwrap();
     assert_eq!((synced.reused, synced.computed), (60, 10));
-    let mut fresh = engine.session(200).unwrap();
+    let mut fresh = engine.session(400).unwrap();
     fresh.sync(&next).unwrap();
     assert_eq!(bits(session.logits()), bits(fresh.logits()));
     // Before the end of the last prompt there is nothing to go back to.
+    for token in 100..300 {
+        session.push(token).unwrap();
+    }
     let other: Vec<u32> = (0..59).chain([7]).collect();
     assert_eq!(session.sync(&other).unwrap().reused, 0);
 }
 
 #[test]
 fn breaking_off_leaves_a_usable_timeline() {
-    let engine = engine("testdata/models/t64/mxfp4");
-    let mut session = engine.session(512).unwrap();
-    let ids: Vec<u32> = (0..500).collect();
+    let engine = engine("models/nano");
+    let mut session = engine.session(1000).unwrap();
+    let ids: Vec<u32> = (0..1000).collect();
     let synced = session.sync_with(&ids, &mut |_, _| ControlFlow::Break(())).unwrap();
     assert!(!synced.complete && synced.computed < ids.len(), "{synced:?}");
     assert!(session.sync(&ids).unwrap().complete);
-    let mut fresh = engine.session(512).unwrap();
+    let mut fresh = engine.session(1000).unwrap();
     fresh.sync(&ids).unwrap();
     assert_eq!(bits(session.logits()), bits(fresh.logits()));
 }
@@ -134,19 +140,24 @@ fn a_session_refuses_what_does_not_fit_and_stays_as_it_was() {
 #[test]
 fn sliding_layers_keep_their_window_only() {
     let config = engine("testdata/models/t64/mxfp4").config().clone();
-    // Two sliding layers of 16 rows, two full ones of 500; 2 heads of 16; keys and values of f32.
-    assert_eq!(cache_bytes(&config, 500), (2 * 16 + 2 * 500) * 2 * 16 * 2 * 4);
+    // Two sliding layers of 16 + 128 rows, two full ones of 500, in blocks of 64; 2 heads of 16,
+    // keys and values, in 32, 16 and 8 bits, the last with scales.
+    let rows = 2 * 192 + 2 * 512;
+    assert_eq!(cache_bytes(&config, 500, CacheElement::F32), rows * 2 * 2 * 16 * 4);
+    assert_eq!(cache_bytes(&config, 500, CacheElement::F16), rows * 2 * 2 * 16 * 2);
+    assert_eq!(cache_bytes(&config, 500, CacheElement::Int8), rows * 2 * 2 * (16 + 4));
 }
 
 /// The largest difference of the golden logits of `prompt` when the model is changed.
 fn changed(prompt: &str, change: impl Fn(&mut Model)) -> f32 {
     let mut model = Model::open(&repository("testdata/models/t64/mxfp4")).unwrap();
     change(&mut model);
-    let engine = Engine::from_model(model).unwrap();
+    let engine = Engine::from_model(model, &EngineOptions::exact()).unwrap();
     let golden = Golden::open("testdata/models/t64/golden.safetensors");
     let (ids, positions) =
         (golden.ids(&format!("{prompt}.ids")), golden.indices(&format!("{prompt}.positions")));
-    let mut cache = KvCache::new(engine.config(), ids.len()).unwrap();
+    let element = engine.cache_element();
+    let mut cache = KvCache::new(engine.config(), ids.len(), element).unwrap();
     let logits = forward(engine.forward_model(), &mut cache, &ids, LogitRows::All, &mut ());
     let logits = rows(&logits, engine.config().vocab_size, &positions);
     max_difference(&logits, &golden.floats(&format!("{prompt}.logits")))

@@ -4,18 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gptoss_checkpoint::{Bytes, Model, Tensor, safetensors};
-use gptoss_engine::Engine;
+use gptoss_engine::{Engine, EngineOptions};
 
 /// A file or folder of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// The engine of a model folder or file.
+/// The engine of a model folder or file, in the default precision.
 pub fn engine(path: &str) -> Engine {
+    engine_with(path, &EngineOptions::default())
+}
+
+/// The engine of a model folder or file, with f32 activations.
+pub fn exact_engine(path: &str) -> Engine {
+    engine_with(path, &EngineOptions::exact())
+}
+
+/// As [`engine`], run as `options` say.
+pub fn engine_with(path: &str, options: &EngineOptions) -> Engine {
     let path = repository(path);
     let model = Model::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    Engine::from_model(model).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    Engine::from_model(model, options).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Golden values by name.

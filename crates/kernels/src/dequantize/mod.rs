@@ -1,20 +1,41 @@
 //! One row of weights in any stored format, widened to f32.
 //!
+//! Here stands the definition, one function for each layout of blocks; `vector` computes the
+//! same with the instructions of a CPU.
+//!
 //! Source of the block layouts: `ggml-common.h` and `ggml-quants.c` of llama.cpp.
 
+#[cfg(target_arch = "x86_64")]
+mod vector;
+
 use crate::half::{bf16_to_f32, f16_to_f32};
+use crate::isa::{Isa, Level};
 use crate::{Format, k_quants, mxfp4};
 
 /// Widens the row `bytes` of `format` into `out`.
 ///
-/// Plain formats are exact. Block formats compute `scale · code` (and `+ minimum`) in f32.
+/// Plain formats are exact. Block formats compute `scale · code` (and `+ minimum`) in f32, each
+/// operation rounded. Every instruction set gives the same bits.
 ///
 /// # Panics
 /// If `bytes` is not `format.row_bytes(out.len())` long; shapes are checked when a model is
 /// opened, so that is a bug, not a user's mistake.
-pub fn dequantize_row(format: Format, bytes: &[u8], out: &mut [f32]) {
+pub fn dequantize_row(isa: Isa, format: Format, bytes: &[u8], out: &mut [f32]) {
     let expected = format.row_bytes(out.len());
     assert_eq!(Some(bytes.len()), expected, "{}: bytes of {} elements", format.name(), out.len());
+    match isa.level() {
+        Level::Portable => portable(format, bytes, out),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX2, FMA and F16C.
+        Level::Avx2 => unsafe { vector::avx2::row(format, bytes, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F, BW, DQ and VL.
+        Level::Avx512 => unsafe { vector::avx512::row(format, bytes, out) },
+    }
+}
+
+/// The definition.
+fn portable(format: Format, bytes: &[u8], out: &mut [f32]) {
     match format {
         Format::F32 => each(bytes, out, |b: &[u8; 4]| [f32::from_le_bytes(*b)]),
         Format::F16 => each(bytes, out, |b: &[u8; 2]| [f16_to_f32(u16::from_le_bytes(*b))]),

@@ -3,6 +3,11 @@
 //! Source: OCP Microscaling Formats (MX) Specification v1.0, §5; nibble order of the checkpoint
 //! files as in `gpt_oss/torch/weights.py` of openai/gpt-oss.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod vector;
+
+use crate::isa::{Isa, Level};
+
 /// Elements under one scale.
 pub const BLOCK_ELEMENTS: usize = 32;
 /// Bytes of codes in a block.
@@ -32,11 +37,24 @@ pub const fn scale(exponent: u8) -> f32 {
 ///
 /// # Panics
 /// If the lengths do not belong together.
-pub fn dequantize_row(blocks: &[u8], scales: &[u8], out: &mut [f32]) {
+pub fn dequantize_row(isa: Isa, blocks: &[u8], scales: &[u8], out: &mut [f32]) {
     assert_eq!(blocks.len(), scales.len() * BLOCK_BYTES, "mxfp4: blocks and scales");
     assert_eq!(out.len(), scales.len() * BLOCK_ELEMENTS, "mxfp4: values and scales");
     let blocks = blocks.as_chunks::<BLOCK_BYTES>().0;
     let out = out.as_chunks_mut::<BLOCK_ELEMENTS>().0;
+    match isa.level() {
+        Level::Portable => portable(blocks, scales, out),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX2.
+        Level::Avx2 => unsafe { vector::avx2::row(blocks, scales, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F.
+        Level::Avx512 => unsafe { vector::avx512::row(blocks, scales, out) },
+    }
+}
+
+/// The definition.
+fn portable(blocks: &[[u8; BLOCK_BYTES]], scales: &[u8], out: &mut [[f32; BLOCK_ELEMENTS]]) {
     for ((codes, &exponent), values) in blocks.iter().zip(scales).zip(out) {
         let scale = scale(exponent);
         for (byte, pair) in codes.iter().zip(values.as_chunks_mut::<2>().0) {
@@ -52,6 +70,12 @@ mod tests {
 
     #[test]
     fn every_code_under_every_scale_has_its_value() {
+        for isa in Isa::available() {
+            check_every_code(isa);
+        }
+    }
+
+    fn check_every_code(isa: Isa) {
         // E2M1 by its definition: subnormal 0 and 0.5, else (1 + m/2) · 2^(e − 1).
         let magnitude = |code: u8| match (code >> 1) & 3 {
             0 => f64::from(code & 1) * 0.5,
@@ -60,12 +84,16 @@ mod tests {
         let blocks: Vec<u8> = (0..16).map(|b| ((2 * b) % 16) | (((2 * b + 1) % 16) << 4)).collect();
         for exponent in 0..255 {
             let mut out = [0.0; 32];
-            dequantize_row(&blocks, &[exponent], &mut out);
+            dequantize_row(isa, &blocks, &[exponent], &mut out);
             for (i, &value) in out.iter().enumerate() {
                 let code = (i % 16) as u8;
                 let sign = if code & 8 == 0 { 1.0 } else { -1.0 };
                 let expected = sign * magnitude(code & 7) * 2f64.powi(i32::from(exponent) - 127);
-                assert_eq!(value, expected as f32, "code {code}, exponent {exponent}");
+                let expected = expected as f32;
+                assert!(
+                    value.to_bits() == expected.to_bits(),
+                    "{isa:?}: code {code}, exponent {exponent}: {value:e} is not {expected:e}"
+                );
             }
         }
     }

@@ -1,0 +1,396 @@
+//! AVX-512 with VNNI: 16 rows fill a vector; one instruction multiplies four codes of each row
+//! with four activations and adds them up.
+//!
+//! Functions here read without bounds checks what the functions of `tile` have checked.
+
+#![allow(clippy::needless_range_loop, reason = "one index counts registers of several arrays")]
+
+use std::arch::x86_64::*;
+
+use super::layout::FP4_BYTES;
+use super::scales::RawScales;
+use super::tile::prefetch;
+use super::{
+    ActivationBlock, Activations, BlockCodes, BlockLayout, FEW_TOKENS, TILE_ROWS, TileRows,
+    Unpacked,
+};
+
+/// Tokens whose results fit into registers beside two tiles' codes.
+const TOKENS: usize = 6;
+
+/// The layouts as constants that functions can be generic over.
+const MXFP4: u8 = 0;
+const MXFP4_GGUF: u8 = 1;
+const Q8_0: u8 = 2;
+
+const fn layout_of(constant: u8) -> BlockLayout {
+    match constant {
+        MXFP4 => BlockLayout::Mxfp4,
+        MXFP4_GGUF => BlockLayout::Mxfp4Gguf,
+        _ => BlockLayout::Q8_0,
+    }
+}
+
+/// See [`dot_rows`](super::dot_rows).
+///
+/// # Safety
+/// The CPU has the features; the rows and tokens were checked.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn dot_rows(
+    rows: &TileRows<'_>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[f32; TILE_ROWS]],
+) {
+    // SAFETY: the caller has checked what the callees need.
+    unsafe {
+        match rows.layout {
+            BlockLayout::Mxfp4 => dot_rows_of::<MXFP4>(rows, x, tokens, out),
+            BlockLayout::Mxfp4Gguf => dot_rows_of::<MXFP4_GGUF>(rows, x, tokens, out),
+            BlockLayout::Q8_0 => dot_rows_of::<Q8_0>(rows, x, tokens, out),
+        }
+    }
+}
+
+/// # Safety
+/// As [`dot_rows`]; `L` is the layout of the rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn dot_rows_of<const L: u8>(
+    rows: &TileRows<'_>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[f32; TILE_ROWS]],
+) {
+    // SAFETY: the caller has checked what the callees need; `N` is the number of tokens.
+    unsafe {
+        match tokens.len() {
+            0 => {}
+            1 => dot_rows_n::<L, 1>(rows, x, tokens, out),
+            2 => dot_rows_n::<L, 2>(rows, x, tokens, out),
+            3 => dot_rows_n::<L, 3>(rows, x, tokens, out),
+            _ => dot_rows_n::<L, FEW_TOKENS>(rows, x, tokens, out),
+        }
+    }
+}
+
+/// `N` tokens, all blocks, codes unpacked in registers.
+///
+/// # Safety
+/// As [`dot_rows`]; there are `N` tokens.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn dot_rows_n<const L: u8, const N: usize>(
+    rows: &TileRows<'_>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[f32; TILE_ROWS]],
+) {
+    let x = first_blocks::<N>(x, tokens);
+    let mut results = [_mm512_setzero_ps(); N];
+    let mut raw = RawScales::new();
+    let mut first = 0;
+    while first < rows.blocks {
+        let n = RawScales::BLOCKS.min(rows.blocks - first);
+        // SAFETY: the rows hold `rows.blocks` blocks.
+        unsafe { raw.copy(layout_of(L), rows, (first, n)) };
+        for i in 0..n {
+            let b = first + i;
+            prefetch(rows, b);
+            // SAFETY: `b` is below `rows.blocks`; each token has that many blocks.
+            unsafe {
+                let codes = codes_of::<L>(rows, b);
+                let scales = scales_of::<L>(&raw, i);
+                add_block::<N>(&codes, scales, &x, b, &mut results);
+            }
+        }
+        first += n;
+    }
+    for i in 0..N {
+        // SAFETY: 64 bytes of an array of 16 floats.
+        unsafe { _mm512_storeu_ps(out[i].as_mut_ptr(), results[i]) };
+    }
+}
+
+/// See [`unpack`](super::unpack).
+///
+/// # Safety
+/// The CPU has the features; rows and blocks were checked.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn unpack(
+    rows: &TileRows<'_>,
+    first: usize,
+    codes: &mut [BlockCodes],
+    scales: &mut [[f32; TILE_ROWS]],
+) {
+    // SAFETY: the caller has checked what the callees need.
+    unsafe {
+        match rows.layout {
+            BlockLayout::Mxfp4 => unpack_of::<MXFP4>(rows, first, codes, scales),
+            BlockLayout::Mxfp4Gguf => unpack_of::<MXFP4_GGUF>(rows, first, codes, scales),
+            BlockLayout::Q8_0 => unpack_of::<Q8_0>(rows, first, codes, scales),
+        }
+    }
+}
+
+/// # Safety
+/// As [`unpack`]; `L` is the layout of the rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn unpack_of<const L: u8>(
+    rows: &TileRows<'_>,
+    mut first: usize,
+    codes: &mut [BlockCodes],
+    scales: &mut [[f32; TILE_ROWS]],
+) {
+    let mut raw = RawScales::new();
+    let mut done = 0;
+    while done < codes.len() {
+        let n = RawScales::BLOCKS.min(codes.len() - done);
+        // SAFETY: the caller has checked that the rows hold as many blocks as there are codes.
+        unsafe { raw.copy(layout_of(L), rows, (first, n)) };
+        for i in 0..n {
+            prefetch(rows, first + i);
+            // SAFETY: the block is one of the rows'; stores are into arrays of 64 bytes.
+            unsafe {
+                let unpacked = codes_of::<L>(rows, first + i);
+                for g in 0..8 {
+                    let out = codes[done + i][g].as_mut_ptr();
+                    _mm512_storeu_si512(out.cast(), unpacked[g]);
+                }
+                _mm512_storeu_ps(scales[done + i].as_mut_ptr(), scales_of::<L>(&raw, i));
+            }
+        }
+        done += n;
+        first += n;
+    }
+}
+
+/// See [`add_tiles`](super::add_tiles).
+///
+/// # Safety
+/// The CPU has the features; tiles and tokens were checked.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn add_tiles<const M: usize>(
+    tiles: &Unpacked<'_, M>,
+    x: &Activations<'_>,
+    mut tokens: &[u32],
+    mut out: &mut [[[f32; TILE_ROWS]; M]],
+) {
+    while !tokens.is_empty() {
+        // SAFETY: the caller has checked what the callees need; there are at least `N` tokens.
+        let n = unsafe {
+            match tokens.len() {
+                1 => add_tiles_n::<M, 1>(tiles, x, tokens, out),
+                2 => add_tiles_n::<M, 2>(tiles, x, tokens, out),
+                3 => add_tiles_n::<M, 3>(tiles, x, tokens, out),
+                4 => add_tiles_n::<M, 4>(tiles, x, tokens, out),
+                5 => add_tiles_n::<M, 5>(tiles, x, tokens, out),
+                _ => add_tiles_n::<M, TOKENS>(tiles, x, tokens, out),
+            }
+        };
+        (tokens, out) = (&tokens[n..], &mut out[n..]);
+    }
+}
+
+/// The first `N` tokens; gives `N`.
+///
+/// # Safety
+/// As [`add_tiles`]; there are at least `N` tokens.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn add_tiles_n<const M: usize, const N: usize>(
+    tiles: &Unpacked<'_, M>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[[f32; TILE_ROWS]; M]],
+) -> usize {
+    let x = first_blocks::<N>(x, tokens);
+    let mut results = [[_mm512_setzero_ps(); N]; M];
+    for m in 0..M {
+        for i in 0..N {
+            // SAFETY: 64 bytes of an array of 16 floats.
+            results[m][i] = unsafe { _mm512_loadu_ps(out[i][m].as_ptr()) };
+        }
+    }
+    for b in 0..tiles.codes[0].len() {
+        let mut sums = [[_mm512_setzero_si512(); N]; M];
+        // SAFETY: all tiles have block `b`, and all tokens the block that meets it; a token's codes
+        // are 8 groups of 4 bytes.
+        unsafe {
+            for i in 0..N {
+                let start = _mm512_set1_epi32((*x[i].add(tiles.first + b)).start);
+                for m in 0..M {
+                    sums[m][i] = start;
+                }
+            }
+            for g in 0..8 {
+                let mut codes = [_mm512_setzero_si512(); M];
+                for m in 0..M {
+                    let from = tiles.codes[m].get_unchecked(b)[g].as_ptr();
+                    codes[m] = _mm512_loadu_si512(from.cast());
+                }
+                for i in 0..N {
+                    let block = x[i].add(tiles.first + b);
+                    let group = (&raw const (*block).codes).cast::<i32>().add(g).read();
+                    let activations = _mm512_set1_epi32(group);
+                    for m in 0..M {
+                        sums[m][i] = _mm512_dpbusd_epi32(sums[m][i], codes[m], activations);
+                    }
+                }
+            }
+            for m in 0..M {
+                let scales = _mm512_loadu_ps(tiles.scales[m].get_unchecked(b).as_ptr());
+                for i in 0..N {
+                    let step = _mm512_set1_ps((*x[i].add(tiles.first + b)).scale);
+                    let scale = _mm512_mul_ps(scales, step);
+                    let sum = _mm512_cvtepi32_ps(sums[m][i]);
+                    results[m][i] = _mm512_fmadd_ps(sum, scale, results[m][i]);
+                }
+            }
+        }
+    }
+    for m in 0..M {
+        for i in 0..N {
+            // SAFETY: 64 bytes of an array of 16 floats.
+            unsafe { _mm512_storeu_ps(out[i][m].as_mut_ptr(), results[m][i]) };
+        }
+    }
+    N
+}
+
+/// The first block of each of the first `N` tokens.
+#[inline(always)]
+fn first_blocks<const N: usize>(
+    x: &Activations<'_>,
+    tokens: &[u32],
+) -> [*const ActivationBlock; N] {
+    let mut blocks = [x.data.as_ptr(); N];
+    let mut i = 0;
+    while i < N {
+        blocks[i] = blocks[i].wrapping_add(tokens[i] as usize * x.blocks);
+        i += 1;
+    }
+    blocks
+}
+
+/// Adds the products of block `b` of `N` tokens.
+///
+/// # Safety
+/// Each of `x` points to more than `b` blocks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn add_block<const N: usize>(
+    codes: &[__m512i; 8],
+    scales: __m512,
+    x: &[*const ActivationBlock; N],
+    b: usize,
+    results: &mut [__m512; N],
+) {
+    for i in 0..N {
+        // SAFETY: the caller promises this block; its codes are 8 groups of 4 bytes.
+        unsafe {
+            let block = x[i].add(b);
+            let groups = (&raw const (*block).codes).cast::<i32>();
+            // Two sums, because each instruction waits five cycles for the one before.
+            let mut sums = [_mm512_set1_epi32((*block).start), _mm512_setzero_si512()];
+            for g in 0..8 {
+                let activations = _mm512_set1_epi32(groups.add(g).read());
+                sums[g % 2] = _mm512_dpbusd_epi32(sums[g % 2], codes[g], activations);
+            }
+            let sum = _mm512_add_epi32(sums[0], sums[1]);
+            let scale = _mm512_mul_ps(scales, _mm512_set1_ps((*block).scale));
+            results[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, results[i]);
+        }
+    }
+}
+
+/// The codes of block `b`, as [`BlockCodes`] has them.
+///
+/// # Safety
+/// The rows hold block `b` and are of layout `L`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn codes_of<const L: u8>(rows: &TileRows<'_>, b: usize) -> [__m512i; 8] {
+    let layout = layout_of(L);
+    let at = b * layout.code_stride() + layout.code_start();
+    let mut codes = [_mm512_setzero_si512(); 8];
+    if L == Q8_0 {
+        let sign = _mm512_set1_epi8(i8::MIN);
+        // SAFETY: a block has 32 bytes of codes.
+        let (low, high) = unsafe { (transposed(rows, at), transposed(rows, at + 16)) };
+        for j in 0..4 {
+            codes[j] = _mm512_xor_si512(low[j], sign);
+            codes[4 + j] = _mm512_xor_si512(high[j], sign);
+        }
+    } else {
+        // SAFETY: 16 bytes of a constant of that size.
+        let table = unsafe { _mm_loadu_si128(FP4_BYTES.as_ptr().cast()) };
+        let table = _mm512_broadcast_i32x4(table);
+        let nibble = _mm512_set1_epi8(15);
+        // SAFETY: a block has 16 bytes of codes.
+        let packed = unsafe { transposed(rows, at) };
+        for j in 0..4 {
+            let low = _mm512_and_si512(packed[j], nibble);
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(packed[j]), nibble);
+            codes[2 * j] = _mm512_shuffle_epi8(table, low);
+            codes[2 * j + 1] = _mm512_shuffle_epi8(table, high);
+        }
+    }
+    codes
+}
+
+/// Bytes `at..at + 16` of all rows: vector `j` holds bytes `4j..4j + 4` of each row in turn.
+///
+/// # Safety
+/// Every row has these bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn transposed(rows: &TileRows<'_>, at: usize) -> [__m512i; 4] {
+    let stride = rows.code_stride;
+    // Lane l of vector i is row 4l + i, so that unpacking within lanes sorts the rows.
+    let mut quads = [_mm512_setzero_si512(); 4];
+    for i in 0..4 {
+        // SAFETY: row 4l + i begins at (2l + i / 2) · stride of its part.
+        unsafe {
+            let row = rows.codes[i % 2].as_ptr().add(at + i / 2 * stride);
+            let x = _mm512_castsi128_si512(_mm_loadu_si128(row.cast()));
+            let x = _mm512_inserti32x4::<1>(x, _mm_loadu_si128(row.add(2 * stride).cast()));
+            let x = _mm512_inserti32x4::<2>(x, _mm_loadu_si128(row.add(4 * stride).cast()));
+            quads[i] = _mm512_inserti32x4::<3>(x, _mm_loadu_si128(row.add(6 * stride).cast()));
+        }
+    }
+    let low01 = _mm512_unpacklo_epi32(quads[0], quads[1]);
+    let low23 = _mm512_unpacklo_epi32(quads[2], quads[3]);
+    let high01 = _mm512_unpackhi_epi32(quads[0], quads[1]);
+    let high23 = _mm512_unpackhi_epi32(quads[2], quads[3]);
+    [
+        _mm512_unpacklo_epi64(low01, low23),
+        _mm512_unpackhi_epi64(low01, low23),
+        _mm512_unpacklo_epi64(high01, high23),
+        _mm512_unpackhi_epi64(high01, high23),
+    ]
+}
+
+/// The scales of copied block `i`, with the bits of `scales::scales_of`.
+///
+/// # Safety
+/// `i` is below [`RawScales::BLOCKS`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn scales_of<const L: u8>(raw: &RawScales, i: usize) -> __m512 {
+    if L == Q8_0 {
+        // SAFETY: the caller promises the block.
+        let halves = unsafe { raw.halves.get_unchecked(i) };
+        // SAFETY: 32 bytes of an array of 16 halves.
+        let halves = unsafe { _mm256_loadu_si256(halves.as_ptr().cast()) };
+        return _mm512_cvtph_ps(halves);
+    }
+    // SAFETY: 16 bytes of a block that the caller promises.
+    let exponents = unsafe { _mm_loadu_si128(raw.exponents.get_unchecked(i).as_ptr().cast()) };
+    let exponents = _mm512_cvtepu8_epi32(exponents);
+    // 2^(e − 127) / 2: the exponent field is e − 1; below 2 it is subnormal; 255 stays infinite.
+    let normal = _mm512_slli_epi32::<23>(_mm512_sub_epi32(exponents, _mm512_set1_epi32(1)));
+    let small = _mm512_cmplt_epi32_mask(exponents, _mm512_set1_epi32(2));
+    let subnormal = _mm512_sllv_epi32(_mm512_set1_epi32(0x0020_0000), exponents);
+    let infinite = _mm512_cmpeq_epi32_mask(exponents, _mm512_set1_epi32(255));
+    let bits = _mm512_mask_mov_epi32(normal, small, subnormal);
+    let bits = _mm512_mask_mov_epi32(bits, infinite, _mm512_set1_epi32(0x7F80_0000));
+    _mm512_castsi512_ps(bits)
+}

@@ -1,0 +1,184 @@
+//! What can be asked: a tile as it lies in a file, or unpacked, times tokens.
+
+use super::{ActivationBlock, BlockCodes, BlockLayout, TILE_ROWS, portable};
+use crate::isa::{Isa, Level};
+
+/// Up to this many tokens [`dot_rows`] multiplies at once; for more, unpacking pays.
+pub const FEW_TOKENS: usize = 4;
+/// Blocks that are best unpacked at once: with them two tiles, and the activations of a few tokens
+/// that meet them, fit the first cache.
+pub const CHUNK_BLOCKS: usize = 16;
+
+/// The rows of a tile as a file stores them. Row `2i` begins at `i · stride` of the first slice,
+/// row `2i + 1` at `i · stride` of the second: so a tile can be 16 rows one after the other, or 8
+/// rows each of two matrices in turn.
+#[derive(Clone, Copy)]
+pub struct TileRows<'a> {
+    /// How they are stored.
+    pub layout: BlockLayout,
+    /// Blocks of a row.
+    pub blocks: usize,
+    /// Codes; in GGUF layouts the whole rows, from their first scale on.
+    pub codes: [&'a [u8]; 2],
+    /// Bytes from a row to the next but one in `codes`.
+    pub code_stride: usize,
+    /// Scales; in GGUF layouts the whole rows again.
+    pub scales: [&'a [u8]; 2],
+    /// Bytes from a row to the next but one in `scales`.
+    pub scale_stride: usize,
+    /// What will be read next, to be fetched from memory meanwhile. Changes no result.
+    pub ahead: [&'a [u8]; 2],
+}
+
+impl TileRows<'_> {
+    /// Panics unless every block of every row is inside the slices.
+    fn check(&self) {
+        let layout = self.layout;
+        let codes = (TILE_ROWS / 2 - 1) * self.code_stride + self.blocks * layout.code_stride();
+        let scales = (TILE_ROWS / 2 - 1) * self.scale_stride + self.blocks * layout.scale_stride();
+        for part in 0..2 {
+            assert!(self.codes[part].len() >= codes, "tile: codes of {codes} bytes");
+            assert!(self.scales[part].len() >= scales, "tile: scales of {scales} bytes");
+        }
+    }
+}
+
+/// Activations in eight bits, made by [`quantize`](super::quantize) for the layout of the weights
+/// they will meet: `[tokens, blocks]`.
+#[derive(Clone, Copy)]
+pub struct Activations<'a> {
+    /// All blocks of all tokens.
+    pub data: &'a [ActivationBlock],
+    /// Blocks of a token.
+    pub blocks: usize,
+}
+
+impl Activations<'_> {
+    /// Panics unless every token is there and has the blocks of the weights.
+    fn check(&self, blocks: usize, tokens: &[u32]) {
+        assert_eq!(self.blocks, blocks, "activations: blocks of a row");
+        for token in tokens {
+            let end = (*token as usize + 1) * self.blocks;
+            assert!(end <= self.data.len(), "activations: token {token}");
+        }
+    }
+}
+
+/// Unpacked blocks of `M` tiles, one entry a block.
+#[derive(Clone, Copy)]
+pub struct Unpacked<'a, const M: usize> {
+    /// Of the rows they were made from.
+    pub layout: BlockLayout,
+    /// The block of a row that the first entry is.
+    pub first: usize,
+    /// Codes plus the layout's offset, of each tile.
+    pub codes: [&'a [BlockCodes]; M],
+    /// Values of one step of a code, of each tile.
+    pub scales: [&'a [[f32; TILE_ROWS]]; M],
+}
+
+/// Multiplies a tile with a few tokens: `out[i]` gets the 16 results of token `tokens[i]`.
+///
+/// # Panics
+/// With more than [`FEW_TOKENS`] tokens, if a token is not among the activations, if the
+/// activations have another number of blocks, or if the rows are shorter than they should be.
+pub fn dot_rows(
+    isa: Isa,
+    rows: &TileRows<'_>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[f32; TILE_ROWS]],
+) {
+    assert!(tokens.len() <= FEW_TOKENS, "dot_rows: {} tokens", tokens.len());
+    assert_eq!(tokens.len(), out.len(), "dot_rows: tokens and out");
+    rows.check();
+    x.check(rows.blocks, tokens);
+    match isa.level() {
+        Level::Portable => portable::dot_rows(rows, x, tokens, out),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX2, FMA and F16C; all reads
+        // were checked above.
+        Level::Avx2 => unsafe { super::avx2::dot_rows(rows, x, tokens, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F, BW and VNNI; all
+        // reads were checked above.
+        Level::Avx512 => unsafe { super::avx512::dot_rows(rows, x, tokens, out) },
+    }
+}
+
+/// Unpacks blocks of a tile from `first` on, as many as `codes` and `scales` have room for.
+///
+/// # Panics
+/// If the rows are shorter than they should be or have not so many blocks, or `codes` and `scales`
+/// have room for different numbers.
+pub fn unpack(
+    isa: Isa,
+    rows: &TileRows<'_>,
+    first: usize,
+    codes: &mut [BlockCodes],
+    scales: &mut [[f32; TILE_ROWS]],
+) {
+    assert_eq!(codes.len(), scales.len(), "unpack: codes and scales");
+    assert!(first <= rows.blocks && codes.len() <= rows.blocks - first, "unpack: blocks");
+    rows.check();
+    match isa.level() {
+        Level::Portable => portable::unpack(rows, first, codes, scales),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX2, FMA and F16C; all reads
+        // were checked above.
+        Level::Avx2 => unsafe { super::avx2::unpack(rows, first, codes, scales) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F and BW; all reads
+        // were checked above.
+        Level::Avx512 => unsafe { super::avx512::unpack(rows, first, codes, scales) },
+    }
+}
+
+/// Adds the products of unpacked blocks with any number of tokens: `out[i]` of token `tokens[i]`,
+/// the 16 results of each tile. From 0, and over all blocks of a row in ascending order, it becomes
+/// what [`dot_rows`] gives, in the same bits.
+///
+/// # Panics
+/// If the tiles have not the same number of blocks, a token is not among the activations or has
+/// less blocks.
+pub fn add_tiles<const M: usize>(
+    isa: Isa,
+    tiles: &Unpacked<'_, M>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[[f32; TILE_ROWS]; M]],
+) {
+    let blocks = tiles.codes.first().map_or(0, |codes| codes.len());
+    assert!(tiles.codes.iter().all(|codes| codes.len() == blocks), "add_tiles: codes");
+    assert!(tiles.scales.iter().all(|scales| scales.len() == blocks), "add_tiles: scales");
+    assert_eq!(tokens.len(), out.len(), "add_tiles: tokens and out");
+    assert!(tiles.first + blocks <= x.blocks, "add_tiles: blocks");
+    x.check(x.blocks, tokens);
+    match isa.level() {
+        Level::Portable => portable::add_tiles(tiles, x, tokens, out),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX2 and FMA; all reads were
+        // checked above.
+        Level::Avx2 => unsafe { super::avx2::add_tiles(tiles, x, tokens, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F and VNNI; all reads
+        // were checked above.
+        Level::Avx512 => unsafe { super::avx512::add_tiles(tiles, x, tokens, out) },
+    }
+}
+
+/// Fetches block `b`'s share of what will be read next into the second cache.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn prefetch(rows: &TileRows<'_>, b: usize) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    for ahead in rows.ahead {
+        let share = ahead.len().div_ceil(rows.blocks);
+        let mut at = b * share;
+        while at < ((b + 1) * share).min(ahead.len()) {
+            // SAFETY: prefetching never faults, and SSE is part of every x86-64 CPU.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(ahead.as_ptr().wrapping_add(at).cast()) };
+            at += 64;
+        }
+    }
+}
