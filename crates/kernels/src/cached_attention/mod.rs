@@ -1,6 +1,6 @@
 //! Attention of one token's query heads over the cache of their kv head, block by block.
 //!
-//! Source: `sdpa` of openai/gpt-oss, `gpt_oss/torch/model.py`, as in [`attend`](crate::attend):
+//! Source: `sdpa` of openai/gpt-oss, `gpt_oss/torch/model.py`:
 //! scores are scaled by 1/√K, the head's sink takes part in the softmax unscaled, and its share is
 //! dropped. The softmax is an online one (Milakov and Gimelshein 2018, arXiv:1805.02867): scores
 //! are never kept for more than [`BLOCK`] positions, so the room needed does not grow with them.
