@@ -104,7 +104,9 @@ impl Attention<'_> {
         .collect();
         compute.profile.time(Part::Qkv, || work(&jobs), || run(compute, &jobs, heads));
         compute.profile.time(Part::Rope, Work::default, || self.rotate(heads));
-        let at_once = segments[0].cache.layer(self.layer).stored_at_once();
+        // Sequences of different context lengths have rings of different sizes.
+        let stored_at_once = |s: &Segment<'_>| s.cache.layer(self.layer).stored_at_once();
+        let at_once = segments.iter().map(stored_at_once).min().unwrap_or(usize::MAX);
         if segments.iter().all(|segment| segment.tokens.len() <= at_once) {
             self.store(segments, 0..self.positions.len(), heads);
             self.attend(segments, 0, heads, mixed);

@@ -195,3 +195,20 @@ proptest! {
         }
     }
 }
+
+/// The ring of a short context holds all of it; that of a long one beside it does not.
+#[test]
+fn contexts_of_different_lengths_do_not_disturb_each_other() {
+    let engine = engine_with("models/nano", &kinds()[0]);
+    let (short, long) = (ids(&engine, 10, 1), ids(&engine, 700, 2));
+    let (mut first, mut second) = (engine.session(10).unwrap(), engine.session(800).unwrap());
+    let rows = LogitRows::Last;
+    engine
+        .step(&mut [
+            Feed { session: &mut first, tokens: &short, rows },
+            Feed { session: &mut second, tokens: &long, rows },
+        ])
+        .unwrap();
+    assert!(bits(first.logits()) == logits(&engine, &short));
+    assert!(bits(second.logits()) == logits(&engine, &long));
+}
