@@ -8,7 +8,6 @@ use gptoss_kernels::Isa;
 use gptoss_kernels::cached_attention::CacheElement;
 
 use crate::compute::Compute;
-
 use crate::error::EngineError;
 use crate::forward::ForwardModel;
 use crate::options::{EngineOptions, Precision, Speculation};

@@ -7,14 +7,14 @@
 /// Above this, e^x is infinite in f32.
 const OVERFLOW: f32 = 88.722_8;
 /// Below this, e^x is less than the smallest normal f32 and given as zero.
-const UNDERFLOW: f32 = -87.336_54;
+pub(crate) const UNDERFLOW: f32 = -87.336_54;
 /// Adding it to a small number leaves the nearest integer in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(crate) const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts; the first has few bits, so n times it is exact.
-const LN_2_HIGH: f32 = 0.693_359_4;
-const LN_2_LOW: f32 = -2.121_944_4e-4;
+pub(crate) const LN_2_HIGH: f32 = 0.693_359_4;
+pub(crate) const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// Coefficients of r², …, r⁷, highest first.
-const POLYNOMIAL: [f32; 6] =
+pub(crate) const POLYNOMIAL: [f32; 6] =
     [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_3e-1];
 
 /// e^`x`: at most 2 ULP from the exact value, 0 below −87.34, infinite above 88.72, NaN for NaN.

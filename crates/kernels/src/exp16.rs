@@ -4,13 +4,7 @@
 //! results. It is plain Rust that is inlined into functions compiled for wider vectors, where the
 //! loop becomes vector code; the compiler never fuses products and sums, so the bits stay.
 
-/// The bounds, the rounding constant, ln 2 in two parts and the polynomial of `exp.rs`.
-const UNDERFLOW: f32 = -87.336_54;
-const ROUND: f32 = 12_582_912.0;
-const LN_2_HIGH: f32 = 0.693_359_4;
-const LN_2_LOW: f32 = -2.121_944_4e-4;
-const POLYNOMIAL: [f32; 6] =
-    [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_3e-1];
+use crate::exp::{LN_2_HIGH, LN_2_LOW, POLYNOMIAL, ROUND, UNDERFLOW};
 
 /// Replaces each number, which is at most 0 or NaN, by its exponential: the bits of `exp`.
 #[allow(clippy::needless_range_loop)] // Iterators are not inlined into such functions.
