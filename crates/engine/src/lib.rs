@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod attention;
+mod batch;
 mod chat;
 mod compute;
 mod engine;
@@ -54,6 +55,9 @@ mod speculation;
 mod stop_strings;
 mod vocabulary;
 
+pub use batch::{
+    BatchDone, BatchEvent, BatchRequest, BatchStatus, BatchStop, Batcher, Constraint, Refused, Sink,
+};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
 pub use compute::Compute;
 pub use engine::Engine;
