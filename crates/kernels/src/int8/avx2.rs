@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 use super::layout::FP4_BYTES;
 use super::scales::RawScales;
-use super::tile::prefetch;
+use super::tile::Ahead;
 use super::{ActivationBlock, Activations, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked};
 
 /// Tokens that are multiplied at once: more do not fit into 16 registers.
@@ -220,6 +220,7 @@ unsafe fn unpack_blocks(
     scales: &mut [[f32; TILE_ROWS]],
 ) {
     let mut raw = RawScales::new();
+    let mut ahead = Ahead::new(rows, first);
     // SAFETY: the caller promises the blocks.
     unsafe {
         match rows.layout {
@@ -229,7 +230,7 @@ unsafe fn unpack_blocks(
         }
     }
     for (i, (codes, scales)) in codes.iter_mut().zip(scales).enumerate() {
-        prefetch(rows, first + i);
+        ahead.fetch();
         for half in 0..2 {
             // SAFETY: the block is one of the rows'; stores are into eight of 16 rows.
             unsafe {

@@ -8,8 +8,7 @@
 use std::arch::x86_64::*;
 
 use super::layout::FP4_BYTES;
-use super::scales::RawScales;
-use super::tile::prefetch;
+use super::tile::Ahead;
 use super::{
     ActivationBlock, Activations, BlockCodes, BlockLayout, FEW_TOKENS, TILE_ROWS, TileRows,
     Unpacked,
@@ -86,23 +85,16 @@ unsafe fn dot_rows_n<const L: u8, const N: usize>(
 ) {
     let x = first_blocks::<N>(x, tokens);
     let mut results = [_mm512_setzero_ps(); N];
-    let mut raw = RawScales::new();
-    let mut first = 0;
-    while first < rows.blocks {
-        let n = RawScales::BLOCKS.min(rows.blocks - first);
-        // SAFETY: the rows hold `rows.blocks` blocks.
-        unsafe { raw.copy(layout_of(L), rows, (first, n)) };
-        for i in 0..n {
-            let b = first + i;
-            prefetch(rows, b);
-            // SAFETY: `b` is below `rows.blocks`; each token has that many blocks.
-            unsafe {
-                let codes = codes_of::<L>(rows, b);
-                let scales = scales_of::<L>(&raw, i);
-                add_block::<N>(&codes, scales, &x, b, &mut results);
-            }
+    let reader = Reader::new(rows);
+    let mut ahead = Ahead::new(rows, 0);
+    for b in 0..rows.blocks {
+        ahead.fetch();
+        // SAFETY: `b` is below `rows.blocks`; each token has that many blocks.
+        unsafe {
+            let codes = codes_of::<L>(&reader, b);
+            let scales = scales_of::<L>(&reader, b);
+            add_block::<N>(&codes, scales, &x, b, &mut results);
         }
-        first += n;
     }
     for i in 0..N {
         // SAFETY: 64 bytes of an array of 16 floats.
@@ -136,30 +128,25 @@ pub(super) unsafe fn unpack(
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn unpack_of<const L: u8>(
     rows: &TileRows<'_>,
-    mut first: usize,
+    first: usize,
     codes: &mut [BlockCodes],
     scales: &mut [[f32; TILE_ROWS]],
 ) {
-    let mut raw = RawScales::new();
-    let mut done = 0;
-    while done < codes.len() {
-        let n = RawScales::BLOCKS.min(codes.len() - done);
-        // SAFETY: the caller has checked that the rows hold as many blocks as there are codes.
-        unsafe { raw.copy(layout_of(L), rows, (first, n)) };
-        for i in 0..n {
-            prefetch(rows, first + i);
-            // SAFETY: the block is one of the rows'; stores are into arrays of 64 bytes.
-            unsafe {
-                let unpacked = codes_of::<L>(rows, first + i);
-                for g in 0..8 {
-                    let out = codes[done + i][g].as_mut_ptr();
-                    _mm512_storeu_si512(out.cast(), unpacked[g]);
-                }
-                _mm512_storeu_ps(scales[done + i].as_mut_ptr(), scales_of::<L>(&raw, i));
+    let reader = Reader::new(rows);
+    let mut ahead = Ahead::new(rows, first);
+    for i in 0..codes.len() {
+        ahead.fetch();
+        // SAFETY: the caller has checked that the rows hold as many blocks as there are codes and
+        // scales; stores are into arrays of 64 bytes.
+        unsafe {
+            let unpacked = codes_of::<L>(&reader, first + i);
+            for g in 0..8 {
+                let out = codes.get_unchecked_mut(i)[g].as_mut_ptr();
+                _mm512_storeu_si512(out.cast(), unpacked[g]);
             }
+            let out = scales.get_unchecked_mut(i).as_mut_ptr();
+            _mm512_storeu_ps(out, scales_of::<L>(&reader, first + i));
         }
-        done += n;
-        first += n;
     }
 }
 
@@ -288,13 +275,19 @@ unsafe fn add_block<const N: usize>(
         unsafe {
             let block = x[i].add(b);
             let groups = (&raw const (*block).codes).cast::<i32>();
-            // Two sums, because each instruction waits five cycles for the one before.
-            let mut sums = [_mm512_set1_epi32((*block).start), _mm512_setzero_si512()];
+            // Several sums, because each instruction waits five cycles for the one before; one
+            // or two tokens alone do not fill that time.
+            let chains = if N <= 2 { 4 } else { 2 };
+            let mut sums = [_mm512_setzero_si512(); 4];
+            sums[0] = _mm512_set1_epi32((*block).start);
             for g in 0..8 {
                 let activations = _mm512_set1_epi32(groups.add(g).read());
-                sums[g % 2] = _mm512_dpbusd_epi32(sums[g % 2], codes[g], activations);
+                sums[g % chains] = _mm512_dpbusd_epi32(sums[g % chains], codes[g], activations);
             }
-            let sum = _mm512_add_epi32(sums[0], sums[1]);
+            let mut sum = _mm512_add_epi32(sums[0], sums[1]);
+            if chains == 4 {
+                sum = _mm512_add_epi32(sum, _mm512_add_epi32(sums[2], sums[3]));
+            }
             let scale = _mm512_mul_ps(scales, _mm512_set1_ps((*block).scale));
             results[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, results[i]);
         }
@@ -307,14 +300,15 @@ unsafe fn add_block<const N: usize>(
 /// The rows hold block `b` and are of layout `L`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn codes_of<const L: u8>(rows: &TileRows<'_>, b: usize) -> [__m512i; 8] {
+unsafe fn codes_of<const L: u8>(reader: &Reader, b: usize) -> [__m512i; 8] {
     let layout = layout_of(L);
     let at = b * layout.code_stride() + layout.code_start();
     let mut codes = [_mm512_setzero_si512(); 8];
     if L == Q8_0 {
         let sign = _mm512_set1_epi8(i8::MIN);
         // SAFETY: a block has 32 bytes of codes.
-        let (low, high) = unsafe { (transposed(rows, at), transposed(rows, at + 16)) };
+        let (low, high) =
+            unsafe { (transposed(&reader.codes, at), transposed(&reader.codes, at + 16)) };
         for j in 0..4 {
             codes[j] = _mm512_xor_si512(low[j], sign);
             codes[4 + j] = _mm512_xor_si512(high[j], sign);
@@ -325,7 +319,7 @@ unsafe fn codes_of<const L: u8>(rows: &TileRows<'_>, b: usize) -> [__m512i; 8] {
         let table = _mm512_broadcast_i32x4(table);
         let nibble = _mm512_set1_epi8(15);
         // SAFETY: a block has 16 bytes of codes.
-        let packed = unsafe { transposed(rows, at) };
+        let packed = unsafe { transposed(&reader.codes, at) };
         for j in 0..4 {
             let low = _mm512_and_si512(packed[j], nibble);
             let high = _mm512_and_si512(_mm512_srli_epi16::<4>(packed[j]), nibble);
@@ -342,14 +336,14 @@ unsafe fn codes_of<const L: u8>(rows: &TileRows<'_>, b: usize) -> [__m512i; 8] {
 /// Every row has these bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn transposed(rows: &TileRows<'_>, at: usize) -> [__m512i; 4] {
-    let stride = rows.code_stride;
+unsafe fn transposed(rows: &Rows, at: usize) -> [__m512i; 4] {
+    let stride = rows.stride;
     // Lane l of vector i is row 4l + i, so that unpacking within lanes sorts the rows.
     let mut quads = [_mm512_setzero_si512(); 4];
     for i in 0..4 {
         // SAFETY: row 4l + i begins at (2l + i / 2) · stride of its part.
         unsafe {
-            let row = rows.codes[i % 2].as_ptr().add(at + i / 2 * stride);
+            let row = rows.parts[i % 2].add(at + i / 2 * stride);
             let x = _mm512_castsi128_si512(_mm_loadu_si128(row.cast()));
             let x = _mm512_inserti32x4::<1>(x, _mm_loadu_si128(row.add(2 * stride).cast()));
             let x = _mm512_inserti32x4::<2>(x, _mm_loadu_si128(row.add(4 * stride).cast()));
@@ -368,29 +362,98 @@ unsafe fn transposed(rows: &TileRows<'_>, at: usize) -> [__m512i; 4] {
     ]
 }
 
-/// The scales of copied block `i`, with the bits of `scales::scales_of`.
+/// The scales of block `b`, with the bits of `scales::scales_of`.
 ///
 /// # Safety
-/// `i` is below [`RawScales::BLOCKS`].
+/// The rows hold block `b` and are of layout `L`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn scales_of<const L: u8>(raw: &RawScales, i: usize) -> __m512 {
+unsafe fn scales_of<const L: u8>(reader: &Reader, b: usize) -> __m512 {
     if L == Q8_0 {
-        // SAFETY: the caller promises the block.
-        let halves = unsafe { raw.halves.get_unchecked(i) };
-        // SAFETY: 32 bytes of an array of 16 halves.
-        let halves = unsafe { _mm256_loadu_si256(halves.as_ptr().cast()) };
-        return _mm512_cvtph_ps(halves);
+        // SAFETY: a block has 34 bytes.
+        let halves = unsafe { words(&reader.scales, b * 34) };
+        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves));
     }
-    // SAFETY: 16 bytes of a block that the caller promises.
-    let exponents = unsafe { _mm_loadu_si128(raw.exponents.get_unchecked(i).as_ptr().cast()) };
-    let exponents = _mm512_cvtepu8_epi32(exponents);
+    let exponents = if L == MXFP4_GGUF {
+        // SAFETY: a block has 17 bytes.
+        unsafe { words(&reader.scales, b * 17) }
+    } else if reader.blocks < 4 {
+        // SAFETY: the caller promises the block.
+        unsafe { single_bytes(&reader.scales, b) }
+    } else {
+        // The last words of a row hold more than one block that is asked for.
+        let at = b.min(reader.blocks - 4);
+        // SAFETY: a row has a byte for each block.
+        let words = unsafe { words(&reader.scales, at) };
+        _mm512_srl_epi32(words, _mm_cvtsi32_si128(8 * (b - at) as i32))
+    };
+    let exponents = _mm512_and_si512(exponents, _mm512_set1_epi32(255));
     // 2^(e − 127) / 2: the exponent field is e − 1; below 2 it is subnormal; 255 stays infinite.
     let normal = _mm512_slli_epi32::<23>(_mm512_sub_epi32(exponents, _mm512_set1_epi32(1)));
     let small = _mm512_cmplt_epi32_mask(exponents, _mm512_set1_epi32(2));
-    let subnormal = _mm512_sllv_epi32(_mm512_set1_epi32(0x0020_0000), exponents);
     let infinite = _mm512_cmpeq_epi32_mask(exponents, _mm512_set1_epi32(255));
-    let bits = _mm512_mask_mov_epi32(normal, small, subnormal);
+    let bits = _mm512_mask_sllv_epi32(normal, small, _mm512_set1_epi32(0x0020_0000), exponents);
     let bits = _mm512_mask_mov_epi32(bits, infinite, _mm512_set1_epi32(0x7F80_0000));
     _mm512_castsi512_ps(bits)
+}
+
+/// Four bytes of each row from byte `at` on: lane `r` is row `r`.
+///
+/// # Safety
+/// Every row has these bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn words(rows: &Rows, at: usize) -> __m512i {
+    // Two chains, since each step waits for the one before.
+    let mut lanes = [_mm512_setzero_si512(); 2];
+    for r in 0..TILE_ROWS {
+        // SAFETY: the caller promises these bytes.
+        let word = unsafe {
+            let row = rows.parts[r % 2].add(at + r / 2 * rows.stride);
+            row.cast::<i32>().read_unaligned()
+        };
+        lanes[r % 2] = _mm512_mask_set1_epi32(lanes[r % 2], 1 << r, word);
+    }
+    _mm512_or_si512(lanes[0], lanes[1])
+}
+
+/// Byte `at` of each row: lane `r` is row `r`.
+///
+/// # Safety
+/// Every row has this byte.
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn single_bytes(rows: &Rows, at: usize) -> __m512i {
+    let mut bytes = [0; TILE_ROWS];
+    for r in 0..TILE_ROWS {
+        // SAFETY: the caller promises this byte.
+        bytes[r] = i32::from(unsafe { rows.parts[r % 2].add(at + r / 2 * rows.stride).read() });
+    }
+    // SAFETY: 64 bytes of an array of 16 words.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// Where rows begin: row `2i` at `i · stride` of the first part, row `2i + 1` of the second.
+struct Rows {
+    parts: [*const u8; 2],
+    stride: usize,
+}
+
+/// The rows of a tile as pointers, which stay in registers.
+struct Reader {
+    codes: Rows,
+    scales: Rows,
+    blocks: usize,
+}
+
+impl Reader {
+    #[inline(always)]
+    fn new(rows: &TileRows<'_>) -> Reader {
+        let [codes, scales] = [rows.codes, rows.scales].map(|[a, b]| [a.as_ptr(), b.as_ptr()]);
+        Reader {
+            codes: Rows { parts: codes, stride: rows.code_stride },
+            scales: Rows { parts: scales, stride: rows.scale_stride },
+            blocks: rows.blocks,
+        }
+    }
 }

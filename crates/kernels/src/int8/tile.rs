@@ -167,18 +167,39 @@ pub fn add_tiles<const M: usize>(
     }
 }
 
-/// Fetches block `b`'s share of what will be read next into the second cache.
+/// What will be read next, and how far it has been fetched.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn prefetch(rows: &TileRows<'_>, b: usize) {
-    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-    for ahead in rows.ahead {
-        let share = ahead.len().div_ceil(rows.blocks);
-        let mut at = b * share;
-        while at < ((b + 1) * share).min(ahead.len()) {
-            // SAFETY: prefetching never faults, and SSE is part of every x86-64 CPU.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(ahead.as_ptr().wrapping_add(at).cast()) };
-            at += 64;
+pub(super) struct Ahead {
+    /// The next line of each part, and where the next block's share ends.
+    at: [*const u8; 2],
+    until: [*const u8; 2],
+    /// Bytes of each part for each block.
+    share: [usize; 2],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Ahead {
+    /// Before block `first` of a tile.
+    #[inline(always)]
+    pub(super) fn new(rows: &TileRows<'_>, first: usize) -> Ahead {
+        let blocks = rows.blocks.max(1);
+        let share = [rows.ahead[0].len() / blocks, rows.ahead[1].len() / blocks];
+        let from = |part: usize| rows.ahead[part].as_ptr().wrapping_add(first * share[part]);
+        let until = [from(0), from(1)];
+        Ahead { at: until, until, share }
+    }
+
+    /// Fetches one block's share into the second cache, each line once.
+    #[inline(always)]
+    pub(super) fn fetch(&mut self) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        for part in 0..2 {
+            self.until[part] = self.until[part].wrapping_add(self.share[part]);
+            while self.at[part] < self.until[part] {
+                // SAFETY: prefetching never faults, and SSE is part of every x86-64 CPU.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(self.at[part].cast()) };
+                self.at[part] = self.at[part].wrapping_add(64);
+            }
         }
     }
 }
