@@ -5,12 +5,13 @@ use crate::Finding;
 const PACKAGES_MAX: usize = 220;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("kernels", &[]),
     ("threads", &[]),
     ("harmony", &[]),
     ("checkpoint", &["kernels"]),
     ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
+    ("grammar", &["harmony", "engine"]),
     ("hub", &["checkpoint"]),
     ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub"]),
     ("xtask", &[]),
