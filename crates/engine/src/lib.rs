@@ -56,7 +56,8 @@ mod stop_strings;
 mod vocabulary;
 
 pub use batch::{
-    BatchDone, BatchEvent, BatchRequest, BatchStatus, BatchStop, Batcher, Constraint, Refused, Sink,
+    BatchDone, BatchEvent, BatchOptions, BatchRequest, BatchStatus, BatchStop, Batcher, Constraint,
+    Refused, Scheduler, Sink,
 };
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
 pub use compute::Compute;

@@ -100,11 +100,6 @@ impl Page {
     pub(crate) fn rows_mut(&mut self) -> Option<&mut HeadRows> {
         Arc::get_mut(&mut self.0).map(|page| &mut page.rows)
     }
-
-    /// How many hold it.
-    pub(crate) fn holders(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
 }
 
 impl Drop for PageRows {

@@ -40,10 +40,6 @@ impl CacheSnapshot {
         let at = wanted.min(self.positions);
         is_held(self.oldest, at, self.window).then_some(at)
     }
-
-    pub(crate) fn rows(&self) -> &HeadRows {
-        &self.rows
-    }
 }
 
 /// Whether the positions from `oldest` on are all that a token at `position` needs.
