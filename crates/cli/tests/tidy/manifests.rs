@@ -2,17 +2,20 @@
 
 use crate::Finding;
 
-const PACKAGES_MAX: usize = 220;
+/// The program is 190 of them; HTTP, SQLite, OpenAPI, TOML and logs of the server are 54 more, and
+/// constrained decoding will be about 15. Each was built with as few features as will do.
+const PACKAGES_MAX: usize = 270;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("kernels", &[]),
     ("threads", &[]),
     ("harmony", &[]),
     ("checkpoint", &["kernels"]),
     ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
     ("hub", &["checkpoint"]),
-    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub"]),
+    ("server", &["harmony", "checkpoint", "engine"]),
+    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "server"]),
     ("xtask", &[]),
 ];
 
