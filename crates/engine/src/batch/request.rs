@@ -37,6 +37,12 @@ pub struct BatchRequest {
 pub trait Sink: Send {
     /// Takes an event; to break is to cancel, and then nothing follows.
     fn event(&mut self, event: BatchEvent) -> ControlFlow<()>;
+
+    /// Whether nobody waits for the result any more. It is asked while a request waits or its
+    /// prompt is computed, when there are no events by whose answer it could cancel.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(BatchEvent) -> ControlFlow<()> + Send> Sink for F {
