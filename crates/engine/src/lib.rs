@@ -57,7 +57,7 @@ mod vocabulary;
 
 pub use batch::{
     BatchDone, BatchEvent, BatchOptions, BatchRequest, BatchStatus, BatchStop, Batcher, Constraint,
-    Refused, Scheduler, Sink,
+    PrefixFileError, Refused, Scheduler, Sink,
 };
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
 pub use compute::Compute;

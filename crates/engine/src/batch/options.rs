@@ -1,5 +1,7 @@
 //! How much is computed at once, and how much is kept.
 
+use std::path::PathBuf;
+
 use gptoss_checkpoint::ModelConfig;
 
 use crate::error::EngineError;
@@ -23,6 +25,9 @@ pub struct BatchOptions {
     pub snapshots_max: usize,
     /// Positions between such places in a long prompt; its end is one too.
     pub snapshot_every: usize,
+    /// Where what is kept of earlier sequences outlives the program, if anywhere. The file holds
+    /// what users wrote, and is as large as the cache at most.
+    pub prefix_file: Option<PathBuf>,
     /// How many times as long a step may take because of prompts while others generate.
     pub stretch: f64,
 }
@@ -38,6 +43,7 @@ impl BatchOptions {
             step_tokens_max: 512,
             snapshots_max: 64,
             snapshot_every: 1024,
+            prefix_file: None,
             stretch: 2.0,
         }
     }

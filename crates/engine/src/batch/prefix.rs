@@ -283,11 +283,43 @@ impl PrefixIndex {
         }
     }
 
+    /// The tokens, pages and snapshot of everything that is kept, last used first.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut kept: Vec<&Kept> = self.snapshots.values().collect();
+        kept.sort_by_key(|kept| std::cmp::Reverse(kept.used));
+        kept.into_iter().map(|kept| self.entry(kept)).collect()
+    }
+
+    fn entry(&self, kept: &Kept) -> Entry {
+        let (mut pieces, mut pages, mut node) = (Vec::new(), Vec::new(), kept.node);
+        while node != ROOT {
+            let Node { parent, page, .. } = &self.nodes[&node];
+            let siblings = &self.nodes[parent].children;
+            pieces.extend(siblings.iter().find(|(_, child)| **child == node).map(|(ids, _)| ids));
+            pages.extend(page.clone());
+            node = *parent;
+        }
+        pages.reverse();
+        pages.extend(kept.page.clone());
+        let mut tokens: Vec<TokenId> =
+            pieces.into_iter().rev().flat_map(|ids| ids.iter().copied()).collect();
+        tokens.extend_from_slice(&kept.tail);
+        Entry { tokens, pages, snapshot: kept.snapshot.clone() }
+    }
+
     /// Number of snapshots.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.snapshots.len()
     }
+}
+
+/// One thing that is kept.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) tokens: Vec<TokenId>,
+    pub(super) pages: Vec<Page>,
+    pub(super) snapshot: Arc<CacheSnapshot>,
 }
 
 #[cfg(test)]
@@ -378,5 +410,17 @@ mod tests {
         assert_eq!(pool.pages_used(), 6, "pages go with their snapshots");
         while index.evict_pages() {}
         assert_eq!((pool.pages_used(), index.len(), index.nodes.len()), (0, 0, 1));
+    }
+
+    #[test]
+    fn entries_are_what_was_kept() {
+        let (pool, mut index) = (pool(64), PrefixIndex::new(8));
+        let (short, long) = (ids(256, 1), ids(300, 2));
+        keep(&mut index, &pool, &short);
+        keep(&mut index, &pool, &long);
+        let entries = index.entries();
+        let tokens: Vec<_> = entries.iter().map(|entry| &entry.tokens).collect();
+        assert_eq!(tokens, [&long, &short]);
+        assert_eq!(entries.iter().map(|entry| entry.pages.len()).collect::<Vec<_>>(), [3, 2]);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::options::BatchOptions;
+use super::prefix_file::PrefixFileError;
 use super::request::{BatchRequest, BatchStatus, Batcher, Refused};
 use super::worker::Worker;
 use crate::engine::Engine;
@@ -23,7 +24,9 @@ pub struct Scheduler {
     engine: Engine,
     options: BatchOptions,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Gives what became of the file of kept prefixes.
+    thread: Mutex<Option<JoinHandle<Result<(), PrefixFileError>>>>,
+    cold_start: Option<PrefixFileError>,
 }
 
 /// What the handle and the thread have in common.
@@ -86,10 +89,40 @@ impl Scheduler {
             request_seconds: SECONDS_UNKNOWN,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), bell: Condvar::new() });
-        let worker = Worker::new(engine.clone(), options.clone(), pool, shared.clone());
+        let mut worker = Worker::new(engine.clone(), options.clone(), pool, shared.clone());
+        let cold_start = worker.load_prefixes().err();
         let builder = thread::Builder::new().name("batch".to_owned());
         let thread = builder.spawn(move || worker.run()).expect("the system has a thread left");
-        Ok(Scheduler { engine: engine.clone(), options, shared, thread: Some(thread) })
+        let thread = Mutex::new(Some(thread));
+        Ok(Scheduler { engine: engine.clone(), options, shared, thread, cold_start })
+    }
+
+    /// Why [`BatchOptions::prefix_file`] was not read, so that nothing is kept of an earlier
+    /// program. That there is no file yet is no reason.
+    pub fn cold_start(&self) -> Option<&PrefixFileError> {
+        self.cold_start.as_ref()
+    }
+
+    /// Ends what runs or waits with [`BatchStop::ShuttingDown`](super::BatchStop::ShuttingDown),
+    /// refuses what comes, and writes [`BatchOptions::prefix_file`]. The second time, and in a
+    /// sink, it does not wait.
+    ///
+    /// # Errors
+    /// Why the file could not be written.
+    pub fn finish(&self) -> Result<(), PrefixFileError> {
+        let mut state = self.shared.lock();
+        (state.is_closed, state.is_ending) = (true, true);
+        drop(state);
+        self.shared.bell.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match thread {
+            // A sink may hold the last handle; its thread cannot wait for itself.
+            Some(thread) if thread.thread().id() != thread::current().id() => {
+                // The thread catches panics; if one escaped, there is nothing left to do.
+                thread.join().unwrap_or(Ok(()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What no amount of waiting would change.
@@ -145,16 +178,7 @@ impl Batcher for Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        (state.is_closed, state.is_ending) = (true, true);
-        drop(state);
-        self.shared.bell.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // A sink may hold the last handle; its thread cannot wait for itself.
-            if thread.thread().id() != thread::current().id() {
-                // The thread catches panics; if one escaped, there is nothing left to do.
-                let _ = thread.join();
-            }
-        }
+        // Who wants to know what became of the file calls it first.
+        let _ = self.finish();
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::options::BatchOptions;
 use super::pace::Pace;
 use super::prefix::PrefixIndex;
+use super::prefix_file::{self, PrefixFileError, Target, identity};
 use super::queue::Queue;
 use super::request::{BatchRequest, BatchStop};
 use super::scheduler::{Shared, State};
@@ -69,8 +70,16 @@ impl Worker {
         }
     }
 
-    /// Computes until the scheduler is dropped.
-    pub(super) fn run(mut self) {
+    /// Reads what an earlier program has kept.
+    pub(super) fn load_prefixes(&mut self) -> Result<(), PrefixFileError> {
+        let Worker { engine, options, pool, index, .. } = self;
+        let Some(path) = &options.prefix_file else { return Ok(()) };
+        let (config, context_length) = (engine.config(), options.context_length);
+        prefix_file::load(path, &identity(engine), Target { pool, index, config, context_length })
+    }
+
+    /// Computes until the scheduler ends, and gives what became of the file of kept prefixes.
+    pub(super) fn run(mut self) -> Result<(), PrefixFileError> {
         while self.receive() {
             let turn = AssertUnwindSafe(|| {
                 self.forget_unwanted();
@@ -85,7 +94,14 @@ impl Worker {
                 self.end_all(&BatchStop::Failed(format!("internal error: {why}")));
             }
         }
+        for sequence in &self.running {
+            keep(&mut self.index, sequence);
+        }
         self.end_all(&BatchStop::ShuttingDown);
+        match &self.options.prefix_file {
+            Some(path) => prefix_file::save(path, &identity(&self.engine), &self.index),
+            None => Ok(()),
+        }
     }
 
     /// Takes what was submitted, and waits if there is nothing to do. Tells whether to go on.

@@ -102,6 +102,13 @@ impl Page {
     }
 }
 
+impl PartialEq for Page {
+    /// Whether they are the same page, not only the same numbers.
+    fn eq(&self, other: &Page) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl Drop for PageRows {
     fn drop(&mut self) {
         let rows = mem::replace(&mut self.rows, HeadRows::none());

@@ -29,6 +29,29 @@ pub struct CacheSnapshot {
 }
 
 impl CacheSnapshot {
+    /// Room for the windows before `positions`, of which those from `oldest` on will be held.
+    pub(crate) fn zeros(shape: &CacheShape, positions: usize, oldest: usize) -> CacheSnapshot {
+        let first_tile = positions.saturating_sub(shape.window) / TILE;
+        let tiles = positions.div_ceil(TILE) - first_tile;
+        let heads = shape.ring_layers() * shape.kv_heads;
+        let rows = HeadRows::new(shape.element, shape.head_dim, heads, tiles.max(1) * TILE);
+        let oldest = oldest.max(first_tile * TILE);
+        CacheSnapshot { positions, oldest, window: shape.window, first_tile, rows }
+    }
+
+    /// The first position that is held.
+    pub(crate) fn oldest(&self) -> usize {
+        self.oldest
+    }
+
+    pub(crate) fn rows(&self) -> &HeadRows {
+        &self.rows
+    }
+
+    pub(crate) fn rows_mut(&mut self) -> &mut HeadRows {
+        &mut self.rows
+    }
+
     /// The last position that it leads back to.
     pub fn positions(&self) -> usize {
         self.positions
@@ -90,15 +113,12 @@ impl Rings {
 
     /// The windows before `positions`, which is where the rings stand.
     pub(super) fn snapshot(&self, shape: &CacheShape, positions: usize) -> CacheSnapshot {
-        let first_tile = positions.saturating_sub(self.window) / TILE;
-        let tiles = positions.div_ceil(TILE) - first_tile;
-        let heads = shape.ring_layers() * shape.kv_heads;
-        let mut rows = HeadRows::new(shape.element, shape.head_dim, heads, tiles.max(1) * TILE);
+        let mut snapshot = CacheSnapshot::zeros(shape, positions, self.oldest);
+        let (first, tiles) = (snapshot.first_tile, snapshot.rows.rows() / TILE);
         let ring = self.rows.rows() / TILE;
-        let tiles: Vec<_> = (0..tiles).map(|tile| ((first_tile + tile) % ring, tile)).collect();
-        rows.copy_tiles(&self.rows, &tiles);
-        let oldest = self.oldest.max(first_tile * TILE);
-        CacheSnapshot { positions, oldest, window: self.window, first_tile, rows }
+        let tiles: Vec<_> = (0..tiles).map(|tile| ((first + tile) % ring, tile)).collect();
+        snapshot.rows.copy_tiles(&self.rows, &tiles);
+        snapshot
     }
 
     /// Takes over what a snapshot holds.

@@ -1,5 +1,6 @@
 //! Numbers of some heads: the storage of pages, rings and snapshots.
 
+use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use gptoss_kernels::cached_attention::{
@@ -8,6 +9,8 @@ use gptoss_kernels::cached_attention::{
 
 /// Bytes of a line of memory, at which the kernels like to begin.
 const LINE: usize = 64;
+/// Numbers that are converted to bytes at once.
+const CHUNK: usize = 4096;
 
 /// Keys and values of some heads, each with the same number of rows, one head after the other in
 /// the layout of [`HeadCache`].
@@ -62,6 +65,38 @@ impl<T: Copy + Default> Lines<T> {
             let target = &mut self.all_mut()[target * width..][..width];
             target.copy_from_slice(from.piece(source, width));
         }
+    }
+}
+
+impl<T: Copy + Default> Lines<T> {
+    fn write_to<const N: usize>(
+        &self,
+        out: &mut dyn Write,
+        bytes: fn(T) -> [u8; N],
+    ) -> io::Result<()> {
+        let mut buffer = Vec::with_capacity(CHUNK * N);
+        for chunk in self.all().chunks(CHUNK) {
+            buffer.clear();
+            buffer.extend(chunk.iter().flat_map(|x| bytes(*x)));
+            out.write_all(&buffer)?;
+        }
+        Ok(())
+    }
+
+    fn read_from<const N: usize>(
+        &mut self,
+        from: &mut dyn Read,
+        number: fn([u8; N]) -> T,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; CHUNK * N];
+        for chunk in self.all_mut().chunks_mut(CHUNK) {
+            let bytes = &mut buffer[..chunk.len() * N];
+            from.read_exact(bytes)?;
+            for (x, bytes) in chunk.iter_mut().zip(bytes.as_chunks().0) {
+                *x = number(*bytes);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -200,6 +235,46 @@ impl HeadRows {
     pub(crate) fn copy_all(&mut self, from: &HeadRows) {
         let tiles: Vec<_> = (0..self.rows / TILE).map(|tile| (tile, tile)).collect();
         self.copy_tiles(from, &tiles);
+    }
+
+    /// Writes all numbers, little-endian: keys, values, then scales of both.
+    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        match &self.numbers {
+            Numbers::F32 { keys, values } => {
+                keys.write_to(out, |x| x.to_le_bytes())?;
+                values.write_to(out, |x| x.to_le_bytes())
+            }
+            Numbers::F16 { keys, values } => {
+                keys.write_to(out, |x| x.to_le_bytes())?;
+                values.write_to(out, |x| x.to_le_bytes())
+            }
+            Numbers::Int8 { keys, values, scales: [key_scales, value_scales] } => {
+                keys.write_to(out, |x| x.to_le_bytes())?;
+                values.write_to(out, |x| x.to_le_bytes())?;
+                key_scales.write_to(out, |x| x.to_le_bytes())?;
+                value_scales.write_to(out, |x| x.to_le_bytes())
+            }
+        }
+    }
+
+    /// Reads what [`HeadRows::write_to`] writes for the same shape.
+    pub(crate) fn read_from(&mut self, from: &mut dyn Read) -> io::Result<()> {
+        match &mut self.numbers {
+            Numbers::F32 { keys, values } => {
+                keys.read_from(from, f32::from_le_bytes)?;
+                values.read_from(from, f32::from_le_bytes)
+            }
+            Numbers::F16 { keys, values } => {
+                keys.read_from(from, u16::from_le_bytes)?;
+                values.read_from(from, u16::from_le_bytes)
+            }
+            Numbers::Int8 { keys, values, scales: [key_scales, value_scales] } => {
+                keys.read_from(from, i8::from_le_bytes)?;
+                values.read_from(from, i8::from_le_bytes)?;
+                key_scales.read_from(from, f32::from_le_bytes)?;
+                value_scales.read_from(from, f32::from_le_bytes)
+            }
+        }
     }
 
     /// Number of heads.

@@ -1,8 +1,10 @@
 //! What is kept of earlier sequences, and who goes on from there.
 
-use gptoss_engine::{BatchEvent, BatchOptions, Batcher, Scheduler};
+use gptoss_engine::{
+    BatchEvent, BatchOptions, Batcher, CacheElement, Engine, EngineOptions, Scheduler,
+};
 
-use crate::asking::{Asked, engine, gate, got, greedy, ids};
+use crate::asking::{Asked, engine, engine_with, gate, got, greedy, ids};
 
 const T64: &str = "testdata/models/t64/mxfp4";
 
@@ -151,4 +153,82 @@ fn what_is_told_of_every_token_is_computed_though_it_is_kept() {
     let receiver = scored.of(&scheduler);
     assert_eq!(receiver.recv().unwrap(), BatchEvent::Started { cached_tokens: 0 });
     assert_eq!(got(&receiver).prompt_logprobs, found.prompt_logprobs);
+}
+
+/// What is kept at the end of one scheduler; gives the file's bytes.
+fn saved(engine: &Engine, options: &BatchOptions, prompts: &[Vec<u32>]) -> Vec<u8> {
+    let scheduler = Scheduler::start(engine, options.clone()).unwrap();
+    assert!(scheduler.cold_start().is_none());
+    for prompt in prompts {
+        got(&greedy(prompt.clone(), 3).of(&scheduler));
+    }
+    scheduler.finish().unwrap();
+    std::fs::read(options.prefix_file.as_ref().unwrap()).unwrap()
+}
+
+#[test]
+fn a_restart_begins_where_the_last_program_ended() {
+    for element in CacheElement::ALL {
+        let engine =
+            engine_with(T64, &EngineOptions { cache: Some(element), ..Default::default() });
+        let folder = tempfile::tempdir().unwrap();
+        let prefix_file = Some(folder.path().join("prefixes"));
+        let options = BatchOptions { prefix_file, ..BatchOptions::new(500) };
+        let mut other = ids(&engine, 200, 1);
+        other.extend(ids(&engine, 100, 2));
+        let prompts = [ids(&engine, 300, 1), other];
+        saved(&engine, &options, &prompts);
+        let scheduler = Scheduler::start(&engine, options.clone()).unwrap();
+        for prompt in &prompts {
+            let asked = greedy(prompt.clone(), 20);
+            let found = got(&asked.of(&scheduler));
+            assert_eq!(found.cached_tokens, 299, "{element:?}");
+            assert_eq!(found.steps, asked.alone(&engine, 500).steps, "{element:?}");
+        }
+        drop(scheduler);
+        // A cache that is too small takes what was used last.
+        let smaller = BatchOptions { cache_positions: 450, context_length: 450, ..options };
+        let scheduler = Scheduler::start(&engine, smaller).unwrap();
+        let asked = greedy(prompts[1].clone(), 20);
+        let found = got(&asked.of(&scheduler));
+        assert_eq!((found.cached_tokens, found.steps), (299, asked.alone(&engine, 500).steps));
+    }
+}
+
+#[test]
+fn a_file_that_is_damaged_or_of_another_model_is_a_cold_start() {
+    let engine = engine(T64);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prefixes");
+    let options = BatchOptions { prefix_file: Some(path.clone()), ..BatchOptions::new(500) };
+    let prompt = ids(&engine, 150, 1);
+    let bytes = saved(&engine, &options, std::slice::from_ref(&prompt));
+    let cached = |engine: &Engine| {
+        let scheduler = Scheduler::start(engine, options.clone()).unwrap();
+        let asked = greedy(prompt.clone(), 5);
+        let found = got(&asked.of(&scheduler));
+        assert_eq!(found.steps, asked.alone(engine, 500).steps);
+        (found.cached_tokens, scheduler.cold_start().map(ToString::to_string))
+    };
+    assert_eq!(cached(&engine), (149, None));
+    let mut compared = 0;
+    for at in (0..bytes.len()).step_by(bytes.len() / 20) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 4;
+        for damaged in [&changed[..], &bytes[..at]] {
+            std::fs::write(&path, damaged).unwrap();
+            let (cached, why) = cached(&engine);
+            assert_eq!(cached, 0, "at {at}");
+            assert!(why.is_some_and(|why| why.contains("prefixes: kept prefixes: ")), "at {at}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 40);
+    let exact = engine_with(T64, &EngineOptions::exact());
+    for other in [crate::asking::engine("testdata/models/t64/bf16"), exact] {
+        std::fs::write(&path, &bytes).unwrap();
+        let (cached, why) = cached(&other);
+        assert_eq!(cached, 0);
+        assert!(why.unwrap().ends_with("of another model, precision, cache or version"));
+    }
 }
