@@ -81,11 +81,7 @@ impl Server {
     /// opened.
     pub fn new(parts: Parts) -> Result<Arc<Server>, ServerError> {
         let Parts { engine, batcher, constraints, settings, keys } = parts;
-        let host = settings.server.host;
-        if !host.is_loopback() && keys.is_empty() && !settings.access.allow_unauthenticated {
-            return Err(ConfigError::Unauthenticated { host }.into());
-        }
-        check(&settings)?;
+        Server::check(&settings, &keys)?;
         let store = Store::open(&settings.store)?;
         Ok(Arc::new(Server {
             engine,
@@ -102,6 +98,18 @@ impl Server {
             started: now(),
             is_closing: AtomicBool::new(false),
         }))
+    }
+
+    /// Checks what no type can say.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, or the address is public and anybody could ask.
+    pub fn check(settings: &Settings, keys: &Keys) -> Result<(), ConfigError> {
+        let host = settings.server.host;
+        if !host.is_loopback() && keys.is_empty() && !settings.access.allow_unauthenticated {
+            return Err(ConfigError::Unauthenticated { host });
+        }
+        check_ranges(settings)
     }
 
     /// The name of the model that is shown.
@@ -166,8 +174,7 @@ impl Server {
     }
 }
 
-/// Checks what no type can say.
-fn check(settings: &Settings) -> Result<(), ConfigError> {
+fn check_ranges(settings: &Settings) -> Result<(), ConfigError> {
     let limits = &settings.limits;
     let effort = settings.prompt.effort.as_str();
     let seconds = [
