@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod bench;
-mod bench_serve;
 mod chat;
 mod completions;
 mod doctor;
@@ -47,7 +46,7 @@ struct Cli {
 enum Command {
     Chat(chat::ChatArgs),
     Generate(generate::GenerateArgs),
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
     Bench(bench::BenchArgs),

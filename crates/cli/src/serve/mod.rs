@@ -23,8 +23,8 @@ const INTERRUPTED: i32 = 130;
 /// Serve a model to OpenAI's clients over HTTP
 ///
 /// A setting comes from its flag, else from the environment, else from the file, else from the
-/// defaults, which --check-config shows. API keys come from a file (--keys-file) or from the variable
-/// GPTOSS_API_KEYS, with commas between them; on this machine alone none are needed.
+/// defaults, which --check-config shows. API keys come from a file (--keys-file) or from the
+/// variable GPTOSS_API_KEYS, with commas between them; on this machine alone none are needed.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gptoss serve
