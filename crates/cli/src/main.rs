@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bench_serve;
 mod chat;
 mod completions;
 mod doctor;

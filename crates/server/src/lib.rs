@@ -8,7 +8,7 @@
 //! [`models`], `health` and `openapi`, with `sse`, `store`, [`error`], `metrics` and [`log`] beside
 //! them; `app` (the paths), [`serve`](run) (connections) and [`server`](Server) (what is shared).
 //!
-//! What computes is a [`gptoss_engine::Batcher`]; [`scripted`] and [`one_by_one`] are two.
+//! What computes is a [`gptoss_engine::Batcher`]: the engine's scheduler, or [`scripted`] in tests.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,6 @@ mod ids;
 pub mod log;
 mod metrics;
 pub mod models;
-pub mod one_by_one;
 mod openapi;
 mod output;
 pub mod responses;
