@@ -1,5 +1,6 @@
 //! `gptoss serve`, run as a program.
 
+#[allow(dead_code)] // Only some of the tests need a reasoning model.
 mod program;
 
 use std::io::{BufRead, BufReader, Read, Write};
