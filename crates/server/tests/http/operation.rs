@@ -154,6 +154,21 @@ fn a_client_that_goes_away_ends_its_work() {
 }
 
 #[test]
+fn a_client_that_does_not_read_is_dropped() {
+    // More than the buffers of a connection take.
+    let mut script = slow(60_000);
+    script.delay_ms = 0;
+    let server = server(script, |settings| settings.limits.write_seconds = 1);
+    let fields = json!({"stream": true, "logprobs": true, "top_logprobs": 20});
+    let body = with(chat("x"), fields).to_string();
+    let stream = server.send("POST", CHAT, &[], body.as_bytes());
+    let gone = "vllm:request_success_total{model_name=\"gpt-oss-20b\",finished_reason=\"abort\"} 1";
+    until_metric(&server, gone);
+    until_metric(&server, IDLE);
+    drop(stream);
+}
+
+#[test]
 fn a_full_queue_says_when_to_come_again() {
     let mut script = slow(5000);
     script.at_once = 1;
