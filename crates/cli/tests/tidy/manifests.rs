@@ -7,7 +7,7 @@ use crate::Finding;
 const PACKAGES_MAX: usize = 270;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("kernels", &[]),
     ("threads", &[]),
     ("harmony", &[]),
