@@ -188,7 +188,8 @@ fn stream(engine: &Engine, long: usize, streams: usize) {
         (between(first, asked), between(asked, computed), between(computed, f64::INFINITY));
     for (name, gaps) in [("before", &before), ("during", &during), ("after", &after)] {
         println!(
-            "{streams} streams, {name} a prompt of {long}: {:>5} tokens, median {:.2} ms, p95 {:.2} \
+            "{streams} streams, {name} a prompt of {long}: {:>5} tokens, median {:.2} ms, p95 \
+             {:.2} \
              ms, largest {:.2} ms",
             gaps.len(),
             quantile(gaps, 0.5),
