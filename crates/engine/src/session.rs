@@ -268,11 +268,10 @@ impl Session {
         if wanted > 0 && self.cache.truncate(wanted) {
             return wanted;
         }
-        let snapshot = self.snapshot.as_ref().filter(|snapshot| {
-            snapshot.positions() <= wanted && snapshot.positions() <= self.cache.positions()
-        });
-        match snapshot {
-            Some(snapshot) => self.cache.restore(snapshot),
+        let wanted = wanted.min(self.cache.positions());
+        let snapshot = self.snapshot.as_ref();
+        match snapshot.and_then(|snapshot| Some((snapshot, snapshot.resumes_at(wanted)?))) {
+            Some((snapshot, at)) => self.cache.restore(snapshot, at),
             None => self.cache.clear(),
         }
         self.cache.positions()

@@ -19,11 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use gptoss_checkpoint::{Model, Part, write_atomically};
 use gptoss_engine::EngineOptions;
 use indicatif::ProgressBar;
 
+use crate::bench_serve::{self, BenchServeArgs};
 use crate::machine::{Limits, MachineArgs, System};
 use crate::model_args::{CacheArg, PrecisionArg};
 use crate::opening_args::today;
@@ -41,7 +42,9 @@ use row::Row;
 /// decoding. A limit is the speed at which the machine would do nothing but read the weights that
 /// a token needs, or nothing but multiply.
 #[derive(Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   gptoss bench
   gptoss bench gpt-oss-20b --prefill 512 --decode 64 --repetitions 3
@@ -50,8 +53,11 @@ Examples:
 
 The smallest batch is decoded at every depth, larger ones at the first.
 Tests of the defaults that are longer than the model's context are left out.
-Ctrl-C ends it after the step that is going on, and shows what was measured.")]
+Ctrl-C ends it after the step that is going on, and shows what was measured."
+)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// Model: nano (built in), a file or folder, a name in the local store, or a cached repository
     #[arg(default_value = "nano")]
     model: String,
@@ -97,6 +103,12 @@ pub struct BenchArgs {
     vs: Option<Other>,
 }
 
+/// What is measured instead of a model in this program.
+#[derive(Subcommand)]
+enum Of {
+    Serve(BenchServeArgs),
+}
+
 /// Programs whose table can be printed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Other {
@@ -113,6 +125,14 @@ enum Shape {
 
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    match &args.of {
+        Some(Of::Serve(args)) => bench_serve::run(args),
+        None => run_model(args),
+    }
+}
+
+/// Measures a model in this program.
+fn run_model(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let file = args.output.as_deref().map(|path| anyhow::Ok((path, file_shape(args, path)?)));
     let file = file.transpose()?;
     let options = EngineOptions {
@@ -191,7 +211,7 @@ fn text_of(shape: Shape, results: &Results<'_>) -> String {
 }
 
 /// A flag that the first Ctrl-C sets; the second one ends the program.
-fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {

@@ -2,7 +2,9 @@
 
 use crate::Finding;
 
-const PACKAGES_MAX: usize = 220;
+/// The program is 190 of them; HTTP, SQLite, OpenAPI, TOML and logs of the server are 54 more, and
+/// constrained decoding is 6. Each was built with as few features as will do.
+const PACKAGES_MAX: usize = 270;
 
 /// For each crate the crates of ours that it may use.
 const ARROWS: [(&str, &[&str]); 9] = [
@@ -13,7 +15,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
     ("grammar", &["harmony", "engine"]),
     ("hub", &["checkpoint"]),
-    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub"]),
+    ("server", &["harmony", "checkpoint", "engine", "grammar"]),
+    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "server"]),
     ("xtask", &[]),
 ];
 
