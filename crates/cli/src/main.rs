@@ -47,7 +47,7 @@ struct Cli {
 enum Command {
     Chat(chat::ChatArgs),
     Generate(generate::GenerateArgs),
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
     Bench(bench::BenchArgs),

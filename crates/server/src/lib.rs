@@ -1,14 +1,14 @@
 //! HTTP over the gpt-oss engine: the interfaces that OpenAI's clients speak.
 //!
-//! The path of a request, in reading order: [`config`], [`auth`](Keys), `hosts`, `guests` and `gate`
-//! (who may ask, and how often), `body` and [`fields`] (the body, and which field means what),
-//! `conversation` (messages and items to a harmony prompt), `sampling`, [`constrain`] (what is
-//! enforced), `generation` (the engine's sequences), `output` (tokens to pieces of an answer), the
+//! The path of a request, in reading order: [`config`], [`auth`](Keys), `hosts`, `guests` and
+//! `gate` (who may ask, and how often), `body` and [`fields`] (the body, and which field means
+//! what), `conversation` (messages and items to a harmony prompt), `sampling`, [`constrain`] (what
+//! is enforced), `generation` (the engine's sequences), `output` (tokens to pieces of an answer), the
 //! interfaces [`chat_completions`], [`responses`], [`completions`], [`embeddings`], [`tokenize`],
 //! [`models`], `health` and `openapi`, with `sse`, `store`, [`error`], `metrics` and [`log`] beside
 //! them; `app` (the paths), [`serve`](run) (connections) and [`server`](Server) (what is shared).
 //!
-//! What computes is a [`gptoss_engine::Batcher`]; [`scripted`] and [`one_by_one`] are two.
+//! What computes is a [`gptoss_engine::Batcher`]: the engine's scheduler, or [`scripted`] in tests.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,6 @@ mod ids;
 pub mod log;
 mod metrics;
 pub mod models;
-pub mod one_by_one;
 mod openapi;
 mod output;
 pub mod responses;

@@ -72,6 +72,15 @@ struct ModelArgs {
     /// Requests that may wait; those beyond are answered with 429 [default: 256]
     #[arg(long, env = "GPTOSS_QUEUE", value_name = "N")]
     queue: Option<usize>,
+    /// Requests that are computed together [default: 32]
+    #[arg(long, env = "GPTOSS_PARALLEL", value_name = "N")]
+    parallel: Option<usize>,
+    /// Tokens kept for all requests and earlier ones together [default: four times the context]
+    #[arg(long, env = "GPTOSS_CACHE_TOKENS", value_name = "TOKENS")]
+    cache_tokens: Option<usize>,
+    /// File in which computed prompts outlive the program; it holds what users wrote
+    #[arg(long, env = "GPTOSS_PREFIX_FILE", value_name = "FILE")]
+    prefix_file: Option<PathBuf>,
 }
 
 /// See [`PromptPartial`].
@@ -207,6 +216,9 @@ impl SettingsArgs {
                 precision: model.precision.clone(),
                 kv_cache: model.kv_cache.clone(),
                 queue: model.queue,
+                parallel: model.parallel,
+                cache_tokens: model.cache_tokens,
+                prefix_file: model.prefix_file.clone(),
             },
             prompt: PromptPartial {
                 effort: prompt.effort.clone(),

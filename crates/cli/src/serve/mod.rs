@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 use gptoss_server::config::{Settings, SettingsPartial, read};
 use gptoss_server::scripted::{self, Script, Scripted};
-use gptoss_server::{KEYS_VARIABLE, Keys, Parts, Server, log, process_signals};
+use gptoss_server::{KEYS_VARIABLE, Keys, Parts, Server, constrain, log, process_signals};
 
 use crate::terminal::say;
 use args::SettingsArgs;
@@ -23,8 +23,8 @@ const INTERRUPTED: i32 = 130;
 /// Serve a model to OpenAI's clients over HTTP
 ///
 /// A setting comes from its flag, else from the environment, else from the file, else from the
-/// defaults, which --check-config shows. API keys come from a file (--keys-file) or from the variable
-/// GPTOSS_API_KEYS, with commas between them; on this machine alone none are needed.
+/// defaults, which --check-config shows. API keys come from a file (--keys-file) or from the
+/// variable GPTOSS_API_KEYS, with commas between them; on this machine alone none are needed.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gptoss serve
@@ -61,27 +61,33 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     log::install(&settings.log)?;
-    let server = server(args, settings, keys)?;
     let end = process_signals(|| std::process::exit(INTERRUPTED));
-    gptoss_server::run(&server, |address| greet(&server, address), end)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn server(args: &ServeArgs, settings: Settings, keys: Keys) -> anyhow::Result<Arc<Server>> {
-    let parts = match &args.scripted {
+    match &args.scripted {
         Some(path) => {
             let engine = scripted::engine()?;
-            let batcher = Scripted::new(&engine, Script::read(path)?)?;
+            let batcher = Arc::new(Scripted::new(&engine, Script::read(path)?)?);
             let constraints = Some(scripted::unconstrained());
-            Parts { engine, batcher: Arc::new(batcher), constraints, settings, keys }
+            serve(Parts { engine, batcher, constraints, settings, keys }, end)?;
         }
         None => {
             let engine = model::engine(&settings)?;
-            let batcher = model::batcher(&engine, &settings)?;
-            Parts { engine, batcher, constraints: None, settings, keys }
+            let scheduler = model::scheduler(&engine, &settings)?;
+            let batcher = scheduler.clone();
+            // A model without harmony answers raw completions only.
+            let constraints = engine.harmony().ok().map(constrain::grammars);
+            serve(Parts { engine, batcher, constraints, settings, keys }, end)?;
+            if let Err(error) = scheduler.finish() {
+                say(&format!("gptoss: {error}"));
+            }
         }
-    };
-    Ok(Server::new(parts)?)
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until `end` is done.
+fn serve(parts: Parts, end: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let server = Server::new(parts)?;
+    Ok(gptoss_server::run(&server, |address| greet(&server, address), end)?)
 }
 
 /// Prints the settings; of the keys only how many there are.

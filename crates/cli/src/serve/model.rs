@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::ValueEnum as _;
-use gptoss_engine::{Batcher, CacheElement, Engine, EngineOptions, Precision};
+use gptoss_engine::{BatchOptions, CacheElement, Engine, EngineOptions, Precision, Scheduler};
 use gptoss_server::config::Settings;
-use gptoss_server::one_by_one::OneByOne;
 
 use crate::model_args::{CONTEXT_DEFAULT, CacheArg, PrecisionArg};
 use crate::opening_args::{has_own_frame, parse_date};
+use crate::terminal::say;
 
 /// Checks what the server's own settings leave to the engine.
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
@@ -37,13 +37,32 @@ pub fn engine(settings: &Settings) -> anyhow::Result<Engine> {
 }
 
 /// What computes.
-pub fn batcher(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<dyn Batcher>> {
+pub fn scheduler(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<Scheduler>> {
+    let model = &settings.model;
     let own = engine.config().max_position_embeddings;
-    let context_length = match settings.model.context {
+    let context_length = match model.context {
         0 => own.min(CONTEXT_DEFAULT),
         tokens => tokens,
     };
-    Ok(Arc::new(OneByOne::new(engine, context_length, settings.model.queue)?))
+    let usual = BatchOptions::new(context_length);
+    let file = &model.prefix_file;
+    let scheduler = Scheduler::start(
+        engine,
+        BatchOptions {
+            cache_positions: match model.cache_tokens {
+                0 => usual.cache_positions,
+                tokens => tokens,
+            },
+            sequences_max: model.parallel,
+            waiting_max: model.queue,
+            prefix_file: Some(file.clone()).filter(|file| !file.as_os_str().is_empty()),
+            ..usual
+        },
+    )?;
+    if let Some(error) = scheduler.cold_start() {
+        say(&format!("gptoss: starting without kept prompts: {error}"));
+    }
+    Ok(Arc::new(scheduler))
 }
 
 fn options(settings: &Settings) -> anyhow::Result<EngineOptions> {

@@ -1,8 +1,8 @@
 //! `POST /v1/chat/completions`.
 //!
-//! In reading order: `request`, `plan` (a request to what is generated), `delta` (pieces to what the
-//! interface says), `response` (the whole) and `chunk` (the stream), which are both made from the
-//! deltas, so that they cannot differ.
+//! In reading order: `request`, `plan` (a request to what is generated), `delta` (pieces to what
+//! the interface says), `response` (the whole) and `chunk` (the stream), which are both made from
+//! the deltas, so that they cannot differ.
 
 mod chunk;
 mod delta;

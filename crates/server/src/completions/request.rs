@@ -64,7 +64,7 @@ pub struct CompletionRequest {
     /// The text ends before the first of these.
     #[serde(default)]
     pub stop: Option<OneOrMany>,
-    /// Whether the prompt stands before the text, with its log-probabilities if these are asked for.
+    /// Whether the prompt stands before the text, with its log-probabilities if asked for.
     #[serde(default)]
     pub echo: Option<bool>,
 }

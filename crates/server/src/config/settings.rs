@@ -50,6 +50,14 @@ section! {
         kv_cache: String = String::new();
         /// Requests that may wait; those beyond are answered with 429.
         queue: usize = 256;
+        /// Requests that are computed together.
+        parallel: usize = 32;
+        /// Tokens whose keys and values are kept, for all requests and earlier ones together; 0
+        /// takes four times the context.
+        cache_tokens: usize = 0;
+        /// Where keys and values of prompts outlive the program, if anywhere; the file holds what
+        /// users wrote, in a form from which it can be found out.
+        prefix_file: PathBuf = PathBuf::new();
     }
 }
 

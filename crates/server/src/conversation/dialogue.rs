@@ -1,8 +1,8 @@
 //! The turns of a conversation as harmony messages, in the order in which they were generated.
 //!
 //! A turn of the assistant is its reasoning, then what it says before a call, then the calls: the
-//! order in which the model writes, so that a prompt that repeats a turn begins with the tokens that
-//! the cache has.
+//! order in which the model writes, so that a prompt that repeats a turn begins with the tokens
+//! that the cache has.
 
 use std::collections::HashMap;
 

@@ -46,14 +46,14 @@ fn an_answer_has_reasoning_content_and_usage() {
             }
           ],
           "usage": {
-            "prompt_tokens": 53,
-            "completion_tokens": 16,
-            "total_tokens": 69,
+            "prompt_tokens": 57,
+            "completion_tokens": 17,
+            "total_tokens": 74,
             "prompt_tokens_details": {
               "cached_tokens": 0
             },
             "completion_tokens_details": {
-              "reasoning_tokens": 4
+              "reasoning_tokens": 5
             }
           },
           "system_fingerprint": null
@@ -77,7 +77,7 @@ fn reasoning_is_left_out_when_asked() {
         assert_eq!(message["content"], "Hello there!");
         assert!(message.get("reasoning").is_none(), "{message}");
         assert!(message.get("reasoning_content").is_none(), "{message}");
-        assert_eq!(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 4);
+        assert_eq!(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 5);
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gptoss_engine::{Batcher, Engine};
+use gptoss_engine::{BatchOptions, Batcher, Engine, Scheduler};
 use gptoss_server::config::Settings;
-use gptoss_server::one_by_one::OneByOne;
 use gptoss_server::scripted::{self, Script, Scripted};
-use gptoss_server::{Keys, Parts, Server};
+use gptoss_server::{Keys, Parts, Server, constrain};
 use serde_json::{Value, json};
 
 /// Longest wait for an answer: a test that waits longer has failed.
@@ -75,11 +74,11 @@ impl Running {
     /// A server of the built-in model.
     pub fn nano() -> Running {
         let engine = Engine::load("nano").unwrap();
-        let batcher = Arc::new(OneByOne::new(&engine, 1024, 64).unwrap());
+        let batcher = Arc::new(Scheduler::start(&engine, BatchOptions::new(1024)).unwrap());
         let mut parts = parts(engine, batcher, |settings| {
             settings.model.name = "nano".to_owned();
         });
-        parts.constraints = None;
+        parts.constraints = Some(constrain::grammars(parts.engine.harmony().unwrap()));
         Running::start(parts)
     }
 

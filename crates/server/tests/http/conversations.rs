@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use expect_test::expect;
+use expect_test::expect_file;
 use gptoss_engine::{BatchRequest, BatchStatus, Batcher, Refused};
 use serde_json::{Value, json};
 
@@ -82,40 +82,11 @@ fn the_prompt_has_frame_instructions_tools_and_format() {
     let messages = json!([
         {"role": "system", "content": "Be kind."},
         {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]},
-        {"role": "user", "content": [{"type": "text", "text": "Hi "}, {"type": "text", "text": "you"}]}
+        {"role": "user", "content": [
+            {"type": "text", "text": "Hi "}, {"type": "text", "text": "you"}
+        ]}
     ]);
-    expect![[r#"
-        <|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.
-        Knowledge cutoff: 2024-06
-
-        Reasoning: high
-
-        # Valid channels: analysis, commentary, final. Channel must be included for every message.
-        Calls to these tools must go to the commentary channel: 'functions'.<|end|><|start|>developer<|message|># Instructions
-
-        Be kind.
-
-        Be brief.
-
-        # Tools
-
-        ## functions
-
-        namespace functions {
-
-        // The weather of a place.
-        type get_weather = (_: {
-        place?: string,
-        }) => any;
-
-        } // namespace functions
-
-        # Response Formats
-
-        ## answer
-
-        {"type":"object"}<|end|><|start|>user<|message|>Hi you<|end|><|start|>assistant"#]]
-    .assert_eq(&listening.chat(messages, fields));
+    expect_file!["golden/prompt.txt"].assert_eq(&listening.chat(messages, fields));
 }
 
 #[test]
@@ -136,8 +107,8 @@ fn reasoning_is_kept_around_calls_and_dropped_after_the_answer() {
             call("call_1", key),
             {"role": "tool", "tool_call_id": "call_1", "content": "rain"}
         ]);
-        expect![[r#"<|start|>user<|message|>1<|end|><|start|>assistant<|channel|>final<|message|>one<|end|><|start|>user<|message|>Oslo?<|end|><|start|>assistant<|channel|>analysis<|message|>I should look.<|end|><|start|>assistant<|channel|>commentary<|message|>Wait.<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary <|constrain|>json<|message|>{"place": "Oslo"}<|call|><|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>rain<|end|><|start|>assistant"#]]
-        .assert_eq(without_system(&listening.chat(messages, fields.clone())));
+        expect_file!["golden/prompt_of_calls.txt"]
+            .assert_eq(without_system(&listening.chat(messages, fields.clone())));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/responses`.
 
-use expect_test::expect;
+use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use crate::client::{Event, Running, normal, turns, with};
@@ -49,97 +49,20 @@ fn a_response_has_every_field_of_the_interface() {
     let server = Running::turns(&[THOUGHT]);
     let fields = json!({"input": "Hi", "store": false, "temperature": 0.5,
         "metadata": {"k": "v"}, "reasoning": {"effort": "low"}});
-    expect![[r#"
-        {
-          "id": "resp_*",
-          "object": "response",
-          "created_at": 0,
-          "status": "completed",
-          "background": false,
-          "error": null,
-          "incomplete_details": null,
-          "instructions": null,
-          "max_output_tokens": null,
-          "max_tool_calls": null,
-          "model": "gpt-oss-20b",
-          "output": [
-            {
-              "type": "reasoning",
-              "id": "rs_*",
-              "summary": [],
-              "content": [
-                {
-                  "type": "reasoning_text",
-                  "text": "Hm."
-                }
-              ],
-              "status": "completed"
-            },
-            {
-              "type": "message",
-              "id": "msg_*",
-              "status": "completed",
-              "role": "assistant",
-              "content": [
-                {
-                  "type": "output_text",
-                  "text": "Hello there",
-                  "annotations": [],
-                  "logprobs": []
-                }
-              ],
-              "phase": "final_answer"
-            }
-          ],
-          "parallel_tool_calls": true,
-          "previous_response_id": null,
-          "reasoning": {
-            "effort": "low",
-            "summary": null
-          },
-          "service_tier": "default",
-          "store": false,
-          "temperature": 0.5,
-          "text": {
-            "format": {
-              "type": "text"
-            }
-          },
-          "tool_choice": "auto",
-          "tools": [],
-          "top_logprobs": 0,
-          "top_p": 1.0,
-          "truncation": "disabled",
-          "usage": {
-            "input_tokens": 53,
-            "input_tokens_details": {
-              "cached_tokens": 0
-            },
-            "output_tokens": 14,
-            "output_tokens_details": {
-              "reasoning_tokens": 2
-            },
-            "total_tokens": 67
-          },
-          "user": null,
-          "metadata": {
-            "k": "v"
-          }
-        }"#]]
-    .assert_eq(&pretty(&normal(server.ok(PATH, &fields))));
+    expect_file!["golden/response.json"].assert_eq(&pretty(&normal(server.ok(PATH, &fields))));
 }
 
 #[test]
 fn events_come_in_the_order_of_the_interface() {
     let server = Running::turns(&[THOUGHT]);
-    expect![""].assert_eq(&lines(&stream(&server, json!({"input": "Hi"}))));
+    expect_file!["golden/events.txt"].assert_eq(&lines(&stream(&server, json!({"input": "Hi"}))));
 }
 
 #[test]
 fn events_of_a_call_come_in_the_order_of_the_interface() {
     let server = Running::turns(&[CALL]);
     let events = stream(&server, json!({"input": "Hi", "tools": tool()}));
-    expect![""].assert_eq(&lines(&events[2..]));
+    expect_file!["golden/events_of_a_call.txt"].assert_eq(&lines(&events[2..]));
 }
 
 #[test]

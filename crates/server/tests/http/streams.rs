@@ -1,6 +1,6 @@
 //! Chat Completions as events.
 
-use expect_test::expect;
+use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use crate::chat::weather;
@@ -74,19 +74,7 @@ fn chunks_come_in_the_order_of_the_interface() {
         format!("{} {} {}", choice["delta"], choice["finish_reason"], chunk["usage"])
     };
     let lines: Vec<String> = chunks.iter().map(short).collect();
-    expect![[r#"
-        {"role":"assistant","content":""} null null
-        {"reasoning":"Think","reasoning_content":"Think"} null null
-        {"reasoning":".","reasoning_content":"."} null null
-        {"tool_calls":[{"index":0,"id":"call_*","type":"function","function":{"name":"get_weather","arguments":""}}]} null null
-        {"tool_calls":[{"index":0,"function":{"arguments":"{\""}}]} null null
-        {"tool_calls":[{"index":0,"function":{"arguments":"a"}}]} null null
-        {"tool_calls":[{"index":0,"function":{"arguments":"\":"}}]} null null
-        {"tool_calls":[{"index":0,"function":{"arguments":"1"}}]} null null
-        {"tool_calls":[{"index":0,"function":{"arguments":"}"}}]} null null
-        {} "tool_calls" null
-        null null {"prompt_tokens":119,"completion_tokens":21,"total_tokens":140,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":2}}"#]]
-    .assert_eq(&lines.join("\n"));
+    expect_file!["golden/chunks.txt"].assert_eq(&lines.join("\n"));
     assert_eq!(chunks.last().unwrap()["choices"], json!([]));
 }
 
