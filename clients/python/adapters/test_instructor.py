@@ -6,6 +6,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 ADA = "Ada Lovelace was born in London in 1815."
+# Objects have a class of their own that is made of the one asked for, so fields are compared.
+EXPECTED = {"name": "Ada Lovelace", "born": 1815, "city": "London"}
 
 
 class Person(BaseModel):
@@ -28,13 +30,13 @@ def ask(url, mode, text, **settings):
 def test_through_a_tool(scripted_url, mode):
     text = f"Call the tool: {ADA}"
     person = ask(scripted_url, mode, text, model="any", response_model=Person)
-    assert person == Person(name="Ada Lovelace", born=1815, city="London")
+    assert isinstance(person, Person) and person.model_dump() == EXPECTED
 
 
 def test_through_a_schema(scripted_url):
     mode = instructor.Mode.JSON_SCHEMA
     person = ask(scripted_url, mode, ADA, model="any", response_model=Person)
-    assert person == Person(name="Ada Lovelace", born=1815, city="London")
+    assert isinstance(person, Person) and person.model_dump() == EXPECTED
 
 
 def test_a_wrong_object_is_asked_for_again(scripted_url):

@@ -16,12 +16,12 @@ TOOL = {
 
 @pytest.fixture
 def to_script(scripted_url):
-    return {"model": "openai/any", "base_url": scripted_url, "num_retries": 0}
+    return {"model": "openai/any", "api_base": scripted_url, "num_retries": 0}
 
 
 @pytest.fixture
 def to_nano(nano_url):
-    return {"model": "openai/nano", "base_url": nano_url, "num_retries": 0}
+    return {"model": "openai/nano", "api_base": nano_url, "num_retries": 0}
 
 
 def test_an_answer_with_its_reasoning(to_script):

@@ -78,11 +78,10 @@ def test_a_wrong_method_is_said_to_be_one(nano_url):
 
 
 def test_a_key_is_needed_where_there_are_keys(limited_url):
-    for key in ["wrong", ""]:
-        client = openai.OpenAI(base_url=limited_url, api_key=key or " ", max_retries=0)
-        with pytest.raises(openai.AuthenticationError) as caught:
-            client.models.list()
-        assert "wrong" not in caught.value.message.replace("wrong key", "")
+    stranger = openai.OpenAI(base_url=limited_url, api_key="wr0ng-s3cret", max_retries=0)
+    with pytest.raises(openai.AuthenticationError) as caught:
+        stranger.models.list()
+    assert "wr0ng-s3cret" not in caught.value.message
     assert httpx.get(f"{limited_url}/models").status_code == 401
 
 
