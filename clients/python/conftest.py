@@ -1,11 +1,15 @@
 """Where the servers are: `cargo xtask clients` starts them and says so in the environment."""
 
 import os
+import tempfile
 
 import openai
 import pytest
 
 KEY = "test-key"
+
+# Data sets are converted into a cache, which shall neither be the user's nor an earlier run's.
+CACHE = tempfile.TemporaryDirectory(prefix="clients-")
 
 
 def server(name: str) -> str:
@@ -21,11 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(
         OPENAI_API_KEY=KEY,
         OPENAI_AGENTS_DISABLE_TRACING="1",
+        HF_HOME=CACHE.name,
         HF_HUB_OFFLINE="1",
         HF_DATASETS_OFFLINE="1",
         LANGSMITH_TRACING="false",
         LITELLM_LOCAL_MODEL_COST_MAP="True",
         DO_NOT_TRACK="1",
+        TQDM_DISABLE="1",
     )
 
 

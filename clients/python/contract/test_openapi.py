@@ -1,12 +1,20 @@
-"""schemathesis against `/openapi.json`: whatever is sent, the server has no error of its own."""
+"""schemathesis against `/openapi.json`: whatever is sent, the server has no error of its own, and
+what it answers is what the document says.
 
+A schema cannot say everything that is wrong with a request, nor forbid what a server may be
+generous about, so it is not checked whether requests are refused exactly where the schema says so.
+"""
+
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 
-EXAMPLES = 40
+EXAMPLES = 20
+# Requests that are made at least; a run that makes none finds nothing.
+REQUESTS_MIN = 1000
 SEED = 20260101
 
 
@@ -15,8 +23,8 @@ def run(url: str, folder: Path, *more: str) -> subprocess.CompletedProcess:
     command = [program, "run", f"{url}/openapi.json", "--url", url, "--no-color"]
     command += ["--seed", str(SEED), "--generation-deterministic", "--no-shrink"]
     command += ["--max-examples", str(EXAMPLES), "--request-timeout", "30"]
-    command += ["--generation-database", "none", "--suppress-health-check", "all"]
-    command += ["--phases", "examples,coverage,fuzzing", "--warnings", "off", *more]
+    command += ["--suppress-health-check", "all"]
+    command += ["--phases", "coverage,fuzzing", "--warnings", "off", *more]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
 
 
@@ -42,7 +50,9 @@ def test_the_document_describes_every_path(scripted_url):
 
 def test_no_request_makes_a_server_error(scripted_url, tmp_path):
     url = scripted_url.removesuffix("/v1")
-    checks = "not_a_server_error,status_code_conformance,content_type_conformance"
-    done = run(url, tmp_path, "--checks", checks)
+    unchecked = "positive_data_acceptance,negative_data_rejection,ignored_auth"
+    done = run(url, tmp_path, "--checks", "all", "--exclude-checks", unchecked)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    requests = re.search(r"(\d+) generated, \d+ passed", done.stdout)
+    assert requests and int(requests[1]) >= REQUESTS_MIN, done.stdout[-2000:]
     assert httpx.get(f"{url}/health").status_code == 200
