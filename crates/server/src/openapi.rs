@@ -153,7 +153,17 @@ impl Document {
 
     /// The operation with events as another form of its answer.
     fn with_stream<E: JsonSchema>(&mut self, mut operation: Value) -> Value {
-        let schema = self.schema::<E>();
+        let data = json!({
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": self.schema::<E>(),
+        });
+        let schema = json!({
+            "type": "object",
+            "description": "One event",
+            "properties": {"event": {"type": "string"}, "data": data},
+            "required": ["data"],
+        });
         operation["responses"]["200"]["content"]["text/event-stream"] = json!({"schema": schema});
         operation
     }
