@@ -3,8 +3,8 @@
 //!
 //! The model is a small one of gpt-oss-20b's kind with random weights. Arguments after `--` are
 //! the layers (8 by default), the tokens of the conversation (4096) and of the long prompt (8192).
-//! The second turn's answer is compared with the same request alone; the bar for the stream's median and 95th
-//! percentile is twice what they are without the prompt.
+//! The second turn's answer is compared with the same request alone; the bar for the stream's
+//! median and 95th percentile is twice what they are without the prompt.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};

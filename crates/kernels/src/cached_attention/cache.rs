@@ -1,8 +1,8 @@
 //! The cache of one kv head: rows, keys side by side in tiles, values row by row.
 //!
 //! Position `p` lies in row `p mod capacity` of one [`HeadCache`], or in a list of pages of equal
-//! size in row `p mod capacity` of page `p / capacity`. Sixteen keys stand side by side, so that the scores
-//! of sixteen positions fill the lanes of a vector and are never added across lanes.
+//! size in row `p mod capacity` of page `p / capacity`. Sixteen keys stand side by side, so that
+//! the scores of sixteen positions fill the lanes of a vector and are never added across lanes.
 //!
 //! | part           | shape                   | element `d` of the row `r`         |
 //! |----------------|-------------------------|------------------------------------|

@@ -7,7 +7,8 @@
 //!
 //! The order of every sum is in `docs/numerics.md`, "Attention over the cache". A result depends
 //! on the query, the sink, the visible positions and what is cached for these, and on nothing
-//! else: not on the size of a ring or of pages, on invisible rows, on other heads or on the instruction set.
+//! else: not on the size of a ring or of pages, on invisible rows, on other heads or on the
+//! instruction set.
 //!
 //! Reading order: `cache` (layout), `store` (a position is written), `portable` (the definition),
 //! `lanes` (sixteen numbers in registers), `online_softmax` and `vector` (the fast version).
