@@ -2,8 +2,8 @@
 //!
 //! Reading order: `request` (the seam), `options` (bounds), `queue` (whose turn it is), `prefix`
 //! (what need not be computed again), `prefix_file` (the same on disk), `pace` (how much of a
-//! prompt goes beside a token), `sequence` (one request), `worker` (the loop: admit, compute,
-//! tell), `scheduler` (the handle).
+//! prompt goes beside a token), `sequence` (one request), `worker` (the loop) with `admission`
+//! (who gets in) and `step` (what is computed), `scheduler` (the handle).
 
 mod admission;
 mod options;

@@ -6,7 +6,8 @@
 //! | number of pages, then each page's numbers | 4, and as the cache has them |
 //! | number of entries, last used first | 4 |
 //! | of each: tokens, their ids, an index of a page for each 128 of them | 4 each |
-//! | of each: the first position that its windows hold, and the windows' numbers | 4, and so too |
+//! | of each: the first position that its windows hold | 4 |
+//! | of each: the windows' numbers | as the cache has them |
 //! | sha256 of all before | 32 |
 //!
 //! Numbers are little-endian. Nothing is used of a file whose hash or identity is another.
