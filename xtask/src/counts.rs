@@ -35,12 +35,12 @@ impl Counts {
             Runner::CargoTest => self.add_numbers(after(line.trim(), "test result: ", ". ")),
             Runner::Nextest => self.add_numbers(after(line.trim(), "Summary [", "run: ")),
             Runner::Pytest => self.add_numbers(of_pytest(line)),
-            Runner::NodeTest => match line.split(' ').collect::<Vec<_>>()[..] {
-                ["#", what @ ("pass" | "fail" | "cancelled"), number] => {
+            Runner::NodeTest => {
+                let words: Vec<_> = line.split(' ').collect();
+                if let ["#", what @ ("pass" | "fail" | "cancelled"), number] = words[..] {
                     self.add_part(&format!("{number} {what}"));
                 }
-                _ => {}
-            },
+            }
         }
     }
 

@@ -12,7 +12,6 @@ use std::process::Command;
 
 use crate::counts::{Counts, Runner};
 use crate::step::{Outcome, Report, cargo, counted, shown};
-pub use environment::python;
 pub use server::Server;
 
 /// The key of the server that has keys; the suites know it too.
