@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`checks`] (what `cargo xtask test` runs, in order), [`step`] (how one of them
 //! is run, timed and reported), [`counts`] (how many tests passed), [`scripts`] (syntax of shell
-//! and Python files), [`fuzz`] (the wrapper around cargo-fuzz), [`clients`] (programs that others wrote,
-//! against our server), [`soak`] (the same server under load for minutes).
+//! and Python files), [`fuzz`] (the wrapper around cargo-fuzz), [`clients`] (programs that others
+//! wrote, against our server), [`soak`] (the same server under load for minutes).
 //!
 //! Nothing outside the standard library is used, so the checks start on a bare toolchain.
 //! Exit codes: 0 all passed, 1 a check failed, 2 the command line was not understood.
