@@ -44,6 +44,11 @@ struct Guess {
     right: usize,
 }
 
+/// Tokens that two sequences begin with.
+pub(crate) fn common(a: &[TokenId], b: &[TokenId]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
 /// New tokens of one of several sessions, for [`Engine::step`].
 pub struct Feed<'a> {
     /// The timeline that they are appended to.
@@ -249,7 +254,7 @@ impl Session {
     /// Cuts the cache back to the longest useful beginning of `tokens`; gives its length.
     fn keep_common(&mut self, tokens: &[TokenId]) -> usize {
         self.drop_guess(false);
-        let common = self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        let common = common(&self.tokens, tokens);
         if common == tokens.len() && common == self.tokens.len() && !self.logits.is_empty() {
             return common;
         }

@@ -14,14 +14,10 @@ use super::request::{BatchEvent, BatchRequest};
 use super::sequence::Sequence;
 use super::worker::Worker;
 use crate::kv_cache::{KvCache, PAGE};
+use crate::session::common;
 
 /// A beginning that is shorter than this is not worth waiting for, nor a place to go on.
 const SHARED_MIN: usize = 16;
-
-/// Tokens that two sequences begin with.
-fn common(a: &[TokenId], b: &[TokenId]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
 
 impl Worker {
     /// Lets in whoever has room, as long as there is room.
@@ -58,12 +54,15 @@ impl Worker {
         let mut queue = std::mem::replace(&mut self.queue, super::queue::Queue::new());
         let (mut matched, mut is_full) = (None, false);
         let request = queue.take(&mut |request: &BatchRequest| {
-            let needs_all = request.embed || request.prompt_logprobs.is_some();
-            let all = self.find(&request.prompt, needs_all);
-            if is_full || !needs_all && self.waits(&request.prompt, &all) {
+            // Who needs much room is not overtaken by those who need less.
+            if is_full {
                 return false;
             }
-            // Who needs much room is not overtaken by those who need less.
+            let needs_all = request.embed || request.prompt_logprobs.is_some();
+            let all = self.find(&request.prompt, needs_all);
+            if !needs_all && self.waits(&request.prompt, &all) {
+                return false;
+            }
             is_full = !self.has_room(request.prompt.len(), &all);
             matched = Some(all);
             !is_full

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use gptoss_checkpoint::ModelConfig;
 
 use crate::error::EngineError;
-use crate::kv_cache::{CacheShape, PAGE, check_memory};
+use crate::kv_cache::{CacheShape, PAGE};
+use crate::memory::check_memory;
 
 /// Bounds of a [`Scheduler`](super::Scheduler). None changes a bit of a result.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use gptoss_harmony::TokenId;
 
 use crate::kv_cache::{CacheSnapshot, PAGE, Page};
+use crate::session::common;
 
 /// The node of the empty sequence, which has no page.
 const ROOT: usize = 0;
@@ -74,10 +75,6 @@ pub(super) struct Match {
 struct Candidate {
     positions: usize,
     kept: usize,
-}
-
-fn common(a: &[TokenId], b: &[TokenId]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// The first child that is not before `ids`.

@@ -190,11 +190,11 @@ pub(super) fn load(
     };
     let len = file.metadata().map_err(failed)?.len();
     let body = len.checked_sub(HASH as u64).ok_or_else(|| damaged("the file is too short"))?;
-    let mut hash = Sha256::new();
-    io::copy(&mut (&mut file).take(body), &mut HashOnly(&mut hash)).map_err(failed)?;
+    let mut hashing = Hashing { out: &mut io::sink(), hash: Sha256::new() };
+    io::copy(&mut (&mut file).take(body), &mut hashing).map_err(failed)?;
     let mut expected = [0; HASH];
     file.read_exact(&mut expected).map_err(failed)?;
-    if <[u8; HASH]>::from(hash.finalize()) != expected {
+    if <[u8; HASH]>::from(hashing.hash.finalize()) != expected {
         return Err(damaged("its hash is another than that of its contents"));
     }
     io::Seek::rewind(&mut file).map_err(failed)?;
@@ -212,19 +212,6 @@ pub(super) fn load(
         Ok(true) => Ok(()),
         Ok(false) => Err(damaged("its numbers do not belong together")),
         Err(source) => Err(failed(source)),
-    }
-}
-
-struct HashOnly<'a>(&'a mut Sha256);
-
-impl Write for HashOnly<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

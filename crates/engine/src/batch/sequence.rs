@@ -212,8 +212,7 @@ impl Sequence {
 
     /// Asks whether anybody still waits for it.
     pub(super) fn check_wanted(&mut self) {
-        let sink = &mut self.request.sink;
-        if !catch_unwind(AssertUnwindSafe(|| sink.is_wanted())).unwrap_or(false) {
+        if !is_wanted(&mut self.request) {
             self.ended.get_or_insert(End::Unwanted);
         }
     }
@@ -340,6 +339,12 @@ impl Sequence {
         }
         self.ended = Some(End::Unwanted);
     }
+}
+
+/// Whether anybody still waits for a request; who panics when asked does not.
+pub(super) fn is_wanted(request: &mut BatchRequest) -> bool {
+    let sink = &mut request.sink;
+    catch_unwind(AssertUnwindSafe(|| sink.is_wanted())).unwrap_or(false)
 }
 
 /// Tells a request that was not begun how it ended; its sink may panic.

@@ -11,7 +11,7 @@ use super::prefix_file::{self, PrefixFileError, Target, identity};
 use super::queue::Queue;
 use super::request::{BatchRequest, BatchStop};
 use super::scheduler::{Shared, State};
-use super::sequence::{End, Sequence, panic_message, tell_unbegun};
+use super::sequence::{End, Sequence, is_wanted, panic_message, tell_unbegun};
 use crate::engine::Engine;
 use crate::kv_cache::{KvCache, KvPool};
 
@@ -144,11 +144,7 @@ impl Worker {
 
     /// Drops requests that nobody waits for any more.
     fn forget_unwanted(&mut self) {
-        let mut is_gone = |request: &mut BatchRequest| {
-            let sink = &mut request.sink;
-            !catch_unwind(AssertUnwindSafe(|| sink.is_wanted())).unwrap_or(false)
-        };
-        for request in self.queue.remove(&mut is_gone) {
+        for request in self.queue.remove(&mut |request| !is_wanted(request)) {
             // Its sink may panic once more.
             let _ = catch_unwind(AssertUnwindSafe(move || drop(request)));
         }

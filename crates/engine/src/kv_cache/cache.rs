@@ -5,10 +5,11 @@ use std::ops::Range;
 use gptoss_checkpoint::ModelConfig;
 use gptoss_kernels::cached_attention::{CacheElement, HeadCache, HeadCacheMut};
 
-use super::pool::{KvPool, Page, check_memory};
+use super::pool::{KvPool, Page};
 use super::ring::{CacheSnapshot, Rings};
 use super::shape::{CacheShape, PAGE, Place, cache_bytes};
 use crate::error::EngineError;
+use crate::memory::check_memory;
 
 /// The cache of one sequence.
 #[derive(Debug)]

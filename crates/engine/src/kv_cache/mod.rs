@@ -19,5 +19,5 @@ pub use ring::CacheSnapshot;
 pub use shape::cache_bytes;
 
 pub(crate) use cache::Written;
-pub(crate) use pool::{Page, check_memory};
+pub(crate) use pool::Page;
 pub(crate) use shape::{CacheShape, PAGE};

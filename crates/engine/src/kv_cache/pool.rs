@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::rows::HeadRows;
 use super::shape::{CacheShape, PAGE};
-use crate::error::EngineError;
-use crate::memory::available_bytes;
 
 /// A bounded number of pages of the cache. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -116,21 +114,4 @@ impl Drop for PageRows {
         state.used -= 1;
         state.free.push(rows);
     }
-}
-
-/// Checks that `bytes` can be had.
-///
-/// # Errors
-/// What `refused` makes.
-pub(crate) fn check_memory(
-    bytes: u64,
-    refused: impl Fn() -> EngineError,
-) -> Result<(), EngineError> {
-    if available_bytes().is_some_and(|available| bytes > available) {
-        return Err(refused());
-    }
-    // Whether addresses for all of it can be had; the memory itself comes when it is used.
-    let mut probe = Vec::<u8>::new();
-    let probed = usize::try_from(bytes).map_err(|_| refused())?;
-    probe.try_reserve_exact(probed).map_err(|_| refused())
 }
