@@ -72,7 +72,7 @@ pub use memory::available_bytes;
 pub use observer::{Observer, Trace};
 pub use options::{EngineOptions, Precision, Speculation};
 pub use profile::ProfileRow;
-pub use prompt::{ChatOpening, fit_conversation};
+pub use prompt::{ChatOpening, fit_conversation, prompt_tokens};
 pub use reference::reference_forward;
 pub use rope::RotaryEmbedding;
 pub use sampler::{History, SamplingError, SamplingParams, argmax, log_probabilities, sample};

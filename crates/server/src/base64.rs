@@ -1,42 +1,23 @@
 //! Base64 (RFC 4648, with padding) of embeddings and of reasoning that travels with a client.
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+
+/// Bits behind the last whole byte are not looked at.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// The text of `bytes`.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            match i <= chunk.len() {
-                true => text.push(char::from(ALPHABET[(bits >> (18 - 6 * i)) as usize & 63])),
-                false => text.push('='),
-            }
-        }
-    }
-    text
+    ENGINE.encode(bytes)
 }
 
 /// The bytes of `text`; `None` if it is no base64.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=').as_bytes();
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for chunk in digits.chunks(4) {
-        let mut bits = 0;
-        for i in 0..4 {
-            let value = match chunk.get(i) {
-                Some(digit) => ALPHABET.iter().position(|other| other == digit)?,
-                None => 0,
-            };
-            bits = bits << 6 | value as u32;
-        }
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
-    }
-    Some(bytes)
+    ENGINE.decode(text).ok()
 }
 
 #[cfg(test)]

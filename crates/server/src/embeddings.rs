@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use gptoss_engine::{BatchEvent, BatchStop, SamplingParams};
+use gptoss_engine::{BatchEvent, SamplingParams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use crate::constrain::ConstraintSpec;
 use crate::error::ApiError;
 use crate::fields::{EMBEDDINGS, Rule};
 use crate::generation::run::{Order, Run};
+use crate::output::piece::Finish;
 use crate::server::Server;
 
 /// Body of `POST /v1/embeddings`.
@@ -108,7 +109,8 @@ pub(crate) async fn create(
     let shared = server.clone();
     let orders = blocking(move || orders(&shared, request.input)).await?;
     let tokens = orders.iter().map(|order| order.prompt.len()).sum();
-    let vectors = vectors(Run::start(&server, &client.name, orders.clone())?, orders.len()).await?;
+    let n = orders.len();
+    let vectors = vectors(Run::start(&server, &client.name, orders)?, n).await?;
     let vector = |numbers: Vec<f32>| match as_base64 {
         false => EmbeddingVector::Float(numbers),
         true => {
@@ -150,11 +152,9 @@ async fn vectors(mut run: Run, n: usize) -> Result<Vec<Vec<f32>>, ApiError> {
     while let Some((index, event)) = run.next().await? {
         match event {
             BatchEvent::Embedding(numbers) => vectors[index] = numbers,
-            BatchEvent::Done(done) => match done.stop {
-                BatchStop::Failed(message) => return Err(ApiError::internal(message)),
-                BatchStop::ShuttingDown => return Err(ApiError::shutting_down()),
-                _ => {}
-            },
+            BatchEvent::Done(done) => {
+                Finish::of(done.stop)?;
+            }
             _ => {}
         }
     }

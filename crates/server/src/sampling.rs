@@ -15,6 +15,8 @@ const STOPS_MAX: usize = 16;
 const STOP_BYTES_MAX: usize = 1024;
 /// The most entries of `logit_bias`.
 const BIASES_MAX: usize = 4096;
+/// The most answers to one prompt.
+const CHOICES_MAX: i64 = 128;
 /// The most tokens of `top_logprobs`.
 const TOP_LOGPROBS_MAX: usize = 20;
 
@@ -31,6 +33,24 @@ pub(crate) struct SamplingFields {
     pub(crate) logit_bias: Option<BTreeMap<String, f64>>,
     pub(crate) seed: Option<i64>,
 }
+
+/// The fields of sampling of a request, which each type of request spells alike.
+macro_rules! sampling_fields {
+    ($request:expr) => {
+        $crate::sampling::SamplingFields {
+            temperature: $request.temperature,
+            top_p: $request.top_p,
+            top_k: $request.top_k,
+            min_p: $request.min_p,
+            repetition_penalty: $request.repetition_penalty,
+            frequency_penalty: $request.frequency_penalty,
+            presence_penalty: $request.presence_penalty,
+            logit_bias: $request.logit_bias.clone(),
+            seed: $request.seed,
+        }
+    };
+}
+pub(crate) use sampling_fields;
 
 /// One string or several.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -136,6 +156,16 @@ pub(crate) fn stop_strings(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiEr
         return Err(ApiError::field("stop", message));
     }
     Ok(stop)
+}
+
+/// The number of answers that `n` asks for.
+///
+/// # Errors
+/// 400 for none and for too many.
+pub(crate) fn choices(n: Option<i64>) -> Result<usize, ApiError> {
+    let n = n.unwrap_or(1);
+    let found = usize::try_from(n).ok().filter(|_| (1..=CHOICES_MAX).contains(&n));
+    found.ok_or_else(|| ApiError::field("n", format!("expected 1 to {CHOICES_MAX}, found {n}")))
 }
 
 /// A number of most likely tokens within the limits of the interface.

@@ -13,11 +13,8 @@ use crate::conversation::tools::{Choice, FunctionTool, Toolbox};
 use crate::error::ApiError;
 use crate::generation::plan::Plan;
 use crate::output::reader::Reading;
-use crate::sampling::{SamplingFields, stop_strings, token_limit, top_logprobs};
+use crate::sampling::{choices, sampling_fields, stop_strings, token_limit, top_logprobs};
 use crate::server::Server;
-
-/// The most answers of a request.
-const CHOICES_MAX: i64 = 128;
 
 /// What is generated, and how it is given out.
 pub(crate) struct ChatPlan {
@@ -34,10 +31,7 @@ pub(crate) struct ChatPlan {
 /// # Errors
 /// 400 with the field that is wrong.
 pub(crate) fn plan(server: &Server, request: ChatRequest) -> Result<ChatPlan, ApiError> {
-    let n = request.n.unwrap_or(1);
-    if !(1..=CHOICES_MAX).contains(&n) {
-        return Err(ApiError::field("n", format!("expected 1 to {CHOICES_MAX}, found {n}")));
-    }
+    let n = choices(request.n)?;
     let logprobs = request.logprobs.unwrap_or(false);
     let top = match (logprobs, request.top_logprobs) {
         (true, top) => Some(top_logprobs("top_logprobs", top.unwrap_or(0))?),
@@ -56,7 +50,7 @@ pub(crate) fn plan(server: &Server, request: ChatRequest) -> Result<ChatPlan, Ap
     let stream = request.stream.unwrap_or(false);
     let parallel_calls = request.parallel_tool_calls.unwrap_or(true);
     let stop = stop_strings(request.stop.clone())?;
-    let sampling = sampling(&request).params(&server.engine, server.seed())?;
+    let sampling = sampling_fields!(request).params(&server.engine, server.seed())?;
     let toolbox = toolbox(&request)?;
     let format = format(&request)?;
     let (tools, calls) = toolbox.rules();
@@ -75,26 +69,12 @@ pub(crate) fn plan(server: &Server, request: ChatRequest) -> Result<ChatPlan, Ap
     let reading = Reading { stop, parallel_calls, has_tools: !toolbox.is_empty() };
     Ok(ChatPlan {
         answer: Plan { prompt, sampling, max_tokens, top_logprobs: top, reading, spec },
-        n: n as usize,
+        n,
         stream,
         include_usage: options.include_usage.unwrap_or(false),
         show_reasoning,
         logprobs,
     })
-}
-
-fn sampling(request: &ChatRequest) -> SamplingFields {
-    SamplingFields {
-        temperature: request.temperature,
-        top_p: request.top_p,
-        top_k: request.top_k,
-        min_p: request.min_p,
-        repetition_penalty: request.repetition_penalty,
-        frequency_penalty: request.frequency_penalty,
-        presence_penalty: request.presence_penalty,
-        logit_bias: request.logit_bias.clone(),
-        seed: request.seed,
-    }
 }
 
 fn toolbox(request: &ChatRequest) -> Result<Toolbox, ApiError> {

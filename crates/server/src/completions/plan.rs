@@ -10,13 +10,11 @@ use crate::completions::request::{CompletionRequest, Prompts};
 use crate::constrain::ConstraintSpec;
 use crate::error::ApiError;
 use crate::generation::run::Order;
-use crate::sampling::{SamplingFields, stop_strings, token_limit, top_logprobs};
+use crate::sampling::{choices, sampling_fields, stop_strings, token_limit, top_logprobs};
 use crate::server::Server;
 
 /// Tokens that are generated unless a request says more: what OpenAI's interface does.
 const MAX_TOKENS: usize = 16;
-/// The most texts for each prompt.
-const CHOICES_MAX: i64 = 128;
 
 /// Everything that is computed for a request.
 pub(crate) struct CompletionPlan {
@@ -37,14 +35,11 @@ pub(crate) fn plan(
     server: &Server,
     request: CompletionRequest,
 ) -> Result<CompletionPlan, ApiError> {
-    let n = request.n.unwrap_or(1);
-    if !(1..=CHOICES_MAX).contains(&n) {
-        return Err(ApiError::field("n", format!("expected 1 to {CHOICES_MAX}, found {n}")));
-    }
+    let n = choices(request.n)?;
     let top = request.logprobs.map(|n| top_logprobs("logprobs", n)).transpose()?;
     let max_tokens = token_limit("max_tokens", request.max_tokens, 0)?.unwrap_or(MAX_TOKENS);
     let stop = stop_strings(request.stop.clone())?;
-    let sampling = sampling(&request).params(&server.engine, server.seed())?;
+    let sampling = sampling_fields!(request).params(&server.engine, server.seed())?;
     let echo = request.echo.unwrap_or(false);
     let options = request.stream_options.clone().unwrap_or_default();
     let stop_tokens = stop_tokens(server);
@@ -77,7 +72,7 @@ pub(crate) fn plan(
     Ok(CompletionPlan {
         texts,
         orders,
-        n: n as usize,
+        n,
         stream: request.stream.unwrap_or(false),
         include_usage: options.include_usage.unwrap_or(false),
     })
@@ -127,19 +122,5 @@ fn stop_tokens(server: &Server) -> Vec<TokenId> {
     match of_files.is_empty() {
         false => of_files,
         true => server.harmony().map(|harmony| harmony.stop_tokens()).unwrap_or_default(),
-    }
-}
-
-fn sampling(request: &CompletionRequest) -> SamplingFields {
-    SamplingFields {
-        temperature: request.temperature,
-        top_p: request.top_p,
-        top_k: request.top_k,
-        min_p: request.min_p,
-        repetition_penalty: request.repetition_penalty,
-        frequency_penalty: request.frequency_penalty,
-        presence_penalty: request.presence_penalty,
-        logit_bias: request.logit_bias.clone(),
-        seed: request.seed,
     }
 }

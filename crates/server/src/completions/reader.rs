@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use gptoss_engine::{BatchEvent, BatchStop, Step, StopStrings, TokenLogprobs};
+use gptoss_engine::{BatchEvent, Step, StopStrings, TokenLogprobs};
 use gptoss_harmony::{TokenId, Tokenizer, Utf8Stream};
 
 use crate::completions::logprobs::{CompletionLogprobs, Entry};
@@ -86,13 +86,7 @@ impl TextReader {
             }
             BatchEvent::Done(done) => {
                 self.echo(&mut piece);
-                let reason = match done.stop {
-                    BatchStop::StopToken(_) => Finish::Stop,
-                    BatchStop::MaxTokens | BatchStop::ContextFull => Finish::Length,
-                    BatchStop::ShuttingDown => return Err(ApiError::shutting_down()),
-                    BatchStop::Failed(message) => return Err(ApiError::internal(message)),
-                };
-                self.finish(reason, &mut piece);
+                self.finish(Finish::of(done.stop)?, &mut piece);
             }
         }
         Ok(piece)

@@ -1,7 +1,7 @@
 //! A conversation as the token ids that the model continues.
 
-use gptoss_engine::{Engine, EngineError, fit_conversation};
-use gptoss_harmony::{Conversation, RenderOptions, Role, TokenId};
+use gptoss_engine::{Engine, fit_conversation, prompt_tokens};
+use gptoss_harmony::{Conversation, TokenId};
 
 use crate::error::ApiError;
 
@@ -42,25 +42,10 @@ impl Prompt {
                 .map_err(|error| ApiError::of_engine(&error))?;
         }
         let (ids, prefill) =
-            rendered(engine, &conversation).map_err(|e| ApiError::of_engine(&e))?;
+            prompt_tokens(engine, &conversation).map_err(|e| ApiError::of_engine(&e))?;
         if ids.len() >= context_length {
             return Err(ApiError::context_length(ids.len(), context_length, "messages"));
         }
         Ok(Prompt { ids, prefill, tools: conversation.tool_names() })
     }
-}
-
-fn rendered(
-    engine: &Engine,
-    conversation: &Conversation,
-) -> Result<(Vec<TokenId>, Vec<TokenId>), EngineError> {
-    let harmony = engine.harmony()?;
-    let options = RenderOptions::default();
-    let mut ids = harmony.render_for_completion(conversation, Role::Assistant, &options)?;
-    let prefill = match &engine.model().chat.harmony {
-        Some(frame) => engine.tokenizer()?.encode_with_specials(&frame.assistant_prefill),
-        None => Vec::new(),
-    };
-    ids.extend(&prefill);
-    Ok((ids, prefill))
 }

@@ -1,5 +1,8 @@
 //! What happens in an answer, whatever interface it goes out on.
 
+use gptoss_engine::BatchStop;
+
+use crate::error::ApiError;
 use crate::output::logprobs::TokenLogprob;
 use crate::output::usage::Counts;
 
@@ -47,6 +50,19 @@ pub(crate) enum Finish {
 }
 
 impl Finish {
+    /// How a sequence ended that the engine has finished.
+    ///
+    /// # Errors
+    /// If it failed, or the program is going to end.
+    pub(crate) fn of(stop: BatchStop) -> Result<Finish, ApiError> {
+        match stop {
+            BatchStop::StopToken(_) => Ok(Finish::Stop),
+            BatchStop::MaxTokens | BatchStop::ContextFull => Ok(Finish::Length),
+            BatchStop::ShuttingDown => Err(ApiError::shutting_down()),
+            BatchStop::Failed(message) => Err(ApiError::internal(message)),
+        }
+    }
+
     /// The name in Chat Completions, Completions and the metrics.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

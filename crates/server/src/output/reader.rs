@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use gptoss_engine::{BatchDone, BatchEvent, BatchStop, Step, StopStrings, TextKind};
+use gptoss_engine::{BatchEvent, Step, StopStrings, TextKind};
 use gptoss_harmony::parse::{
     MessageEnd, MessageHeader, ParseEvent, ParseOptions, ParseState, StreamParser,
 };
@@ -112,7 +112,10 @@ impl Reader {
         match event {
             BatchEvent::Started { cached_tokens } => self.counts.cached = cached_tokens,
             BatchEvent::Token(step) => self.token(&step, &mut pieces),
-            BatchEvent::Done(done) => self.done(done, &mut pieces)?,
+            BatchEvent::Done(done) => {
+                let reason = Finish::of(done.stop)?;
+                self.finish(reason, &mut pieces);
+            }
             BatchEvent::PromptLogprobs(_) | BatchEvent::Embedding(_) => {}
         }
         Ok(pieces)
@@ -151,24 +154,16 @@ impl Reader {
             self.translate(event, pieces);
         }
         if self.stop.found() || self.is_done {
-            self.finish(Finish::Stop, MessageEnd::Eos, pieces);
+            self.finish(Finish::Stop, pieces);
         }
-    }
-
-    fn done(&mut self, done: BatchDone, pieces: &mut Vec<Piece>) -> Result<(), ApiError> {
-        match done.stop {
-            BatchStop::StopToken(_) => self.finish(Finish::Stop, MessageEnd::Eos, pieces),
-            BatchStop::MaxTokens | BatchStop::ContextFull => {
-                self.finish(Finish::Length, MessageEnd::Length, pieces);
-            }
-            BatchStop::ShuttingDown => return Err(ApiError::shutting_down()),
-            BatchStop::Failed(message) => return Err(ApiError::internal(message)),
-        }
-        Ok(())
     }
 
     /// Ends the answer; what is complete but for the model's word counts as a stop.
-    fn finish(&mut self, reason: Finish, end: MessageEnd, pieces: &mut Vec<Piece>) {
+    fn finish(&mut self, reason: Finish, pieces: &mut Vec<Piece>) {
+        let end = match reason {
+            Finish::Length => MessageEnd::Length,
+            Finish::Stop | Finish::ToolCalls => MessageEnd::Eos,
+        };
         for event in self.parser.finish(end) {
             self.translate(event, pieces);
         }

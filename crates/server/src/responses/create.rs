@@ -104,7 +104,10 @@ impl Task {
 
     /// The whole response.
     async fn finish(mut self) -> Result<ResponseObject, ApiError> {
-        while self.step().await? {}
+        while self.step().await? {
+            // Nobody reads them.
+            self.scribe.take_events();
+        }
         self.store().await;
         Ok(self.scribe.response().clone())
     }

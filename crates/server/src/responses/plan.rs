@@ -15,7 +15,7 @@ use crate::responses::object::{ReasoningEcho, ResponseObject};
 use crate::responses::request::{
     ReasoningRequest, ResponsesRequest, ResponsesTool, ResponsesToolChoice, TextFormat, TextParam,
 };
-use crate::sampling::{SamplingFields, stop_strings, token_limit, top_logprobs};
+use crate::sampling::{sampling_fields, stop_strings, token_limit, top_logprobs};
 use crate::server::{Server, now};
 
 /// Value of `include` that asks for log-probabilities.
@@ -46,7 +46,7 @@ pub(crate) fn plan(
     let wants_logprobs = top > 0 || includes(INCLUDE_LOGPROBS);
     let max_tokens = token_limit("max_output_tokens", request.max_output_tokens, 1)?;
     let stop = stop_strings(request.stop.clone())?;
-    let sampling = sampling(request).params(&server.engine, server.seed())?;
+    let sampling = sampling_fields!(request).params(&server.engine, server.seed())?;
     let toolbox = toolbox(request)?;
     let format = format(request)?;
     let reasoning = request.reasoning.clone().unwrap_or_default();
@@ -131,20 +131,6 @@ fn response(
         usage: None,
         user: request.user.clone(),
         metadata: request.metadata.clone().unwrap_or_default(),
-    }
-}
-
-fn sampling(request: &ResponsesRequest) -> SamplingFields {
-    SamplingFields {
-        temperature: request.temperature,
-        top_p: request.top_p,
-        top_k: request.top_k,
-        min_p: request.min_p,
-        repetition_penalty: request.repetition_penalty,
-        frequency_penalty: request.frequency_penalty,
-        presence_penalty: request.presence_penalty,
-        logit_bias: request.logit_bias.clone(),
-        seed: request.seed,
     }
 }
 
