@@ -2,13 +2,15 @@
 //! prompt is computed: `cargo bench -p gptoss-engine --bench serving`.
 //!
 //! The model is a small one of gpt-oss-20b's kind with random weights. Arguments after `--` are
-//! the layers (8 by default), the tokens of the conversation (4096) and of the long prompt (8192).
-//! The second turn's answer is compared with the same request alone; the bar for the stream's
-//! median and 95th percentile is twice what they are without the prompt.
+//! the layers (8 by default) or a model's path, the tokens of the conversation (4096) and of the
+//! long prompt (8192), and how often the conversation is measured (3).
+//! The second turn's answer is compared with the same request alone; the bar for the time between
+//! the stream's tokens is twice what it is without the prompt. Every stream is measured with the
+//! usual stall, and without any.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gptoss_checkpoint::presets;
 use gptoss_checkpoint::synth::{DenseFormat, Existing, Plan, Synthesis, Target};
@@ -20,18 +22,26 @@ use gptoss_engine::{
 const REASONING: usize = 200;
 /// Tokens of a stream that are measured before the long prompt comes.
 const ALONE: usize = 300;
-const REPETITIONS: usize = 3;
+/// Tokens of all sequences together that a given model's cache holds.
+const CACHE: usize = 24_576;
 
 fn main() {
-    let words: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
-    let word = |i: usize, default: usize| words.get(i).copied().unwrap_or(default);
-    let (layers, turn, long) = (word(0, 8), word(1, 4096), word(2, 8192));
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let number = |i: usize| words.get(i).and_then(|word| word.parse::<usize>().ok());
+    let (turn, long) = (number(1).unwrap_or(4096), number(2).unwrap_or(8192));
     let folder = tempfile::tempdir().expect("there is a folder for temporary files");
-    let engine = small(folder.path(), layers, (turn + long) * 4);
+    let engine = match (words.first(), number(0)) {
+        (Some(path), None) => Engine::load(path).expect("the first argument is a model's path"),
+        (_, layers) => small(folder.path(), layers.unwrap_or(8), (turn + long) * 4),
+    };
+    let layers = engine.config().num_hidden_layers;
     println!("{layers} layers, {} threads, {}", engine.threads(), engine.isa().name());
-    second_turn(&engine, turn);
+    second_turn(&engine, turn, number(3).unwrap_or(3));
     for streams in [1, 4] {
-        stream(&engine, long, streams);
+        for stall in [BatchOptions::new(1).stall, Duration::ZERO] {
+            stream(&engine, long, streams, stall);
+        }
     }
 }
 
@@ -106,10 +116,10 @@ fn answer(receiver: &Receiver<(Instant, BatchEvent)>, start: Instant) -> Answer 
     answer
 }
 
-fn scheduler(engine: &Engine) -> Scheduler {
-    let context_length = engine.config().max_position_embeddings;
-    let options =
-        BatchOptions { cache_positions: context_length, ..BatchOptions::new(context_length) };
+fn scheduler(engine: &Engine, stall: Duration) -> Scheduler {
+    let context_length = engine.config().max_position_embeddings.min(CACHE);
+    let usual = BatchOptions::new(context_length);
+    let options = BatchOptions { cache_positions: context_length, stall, ..usual };
     Scheduler::start(engine, options).expect("there is memory for a small cache")
 }
 
@@ -120,22 +130,26 @@ fn quantile(values: &[f64], at: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * at).round() as usize]
 }
 
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
 /// Time to the first token of a second turn that drops the first turn's reasoning, with what is
 /// kept of the first, and without.
-fn second_turn(engine: &Engine, turn: usize) {
+fn second_turn(engine: &Engine, turn: usize, repetitions: usize) {
     let (mut warm, mut cold) = (Vec::new(), Vec::new());
     let mut cached_tokens = 0;
-    for repetition in 0..REPETITIONS as u32 {
+    for repetition in 0..repetitions as u32 {
         let first = ids(engine, turn, repetition * 1000);
         let mut second = first.clone();
         second.extend(ids(engine, 60, repetition * 1000 + 500));
-        let both = scheduler(engine);
+        let both = scheduler(engine, Duration::ZERO);
         answer(&ask(&both, &first, REASONING), Instant::now());
         let start = Instant::now();
         let found = answer(&ask(&both, &second, 8), start);
         warm.push(found.seconds[0]);
         cached_tokens = found.cached_tokens;
-        let alone = scheduler(engine);
+        let alone = scheduler(engine, Duration::ZERO);
         let start = Instant::now();
         let expected = answer(&ask(&alone, &second, 8), start);
         assert_eq!(found.tokens, expected.tokens, "the same tokens from the cache");
@@ -144,7 +158,7 @@ fn second_turn(engine: &Engine, turn: usize) {
     let median = |values: &[f64]| quantile(values, 0.5);
     println!(
         "second turn of {} tokens, {cached_tokens} kept: first token after {:.3} s, cold {:.3} s \
-         ({:.0} times; {REPETITIONS} repetitions, {:.3} to {:.3} and {:.3} to {:.3})",
+         ({:.0} times; {repetitions} repetitions, {:.3} to {:.3} and {:.3} to {:.3})",
         turn + 60,
         median(&warm),
         median(&cold),
@@ -185,10 +199,10 @@ fn gaps(seconds: &[f64], from: f64, to: f64) -> (Vec<f64>, std::ops::Range<usize
 
 /// Time between the tokens of one of `streams` streams: before a long prompt comes, while it is
 /// computed, and of the very same tokens when no prompt comes, because a longer text is slower.
-fn stream(engine: &Engine, long: usize, streams: usize) {
+fn stream(engine: &Engine, long: usize, streams: usize, stall: Duration) {
     let prompts: Vec<_> = (0..streams).map(|i| ids(engine, 50, i as u32 * 77)).collect();
     let (mut asked, mut computed) = (0.0, 0.0);
-    let busy = scheduler(engine);
+    let busy = scheduler(engine, stall);
     let with = token_seconds(&busy, &prompts, usize::MAX, |start| {
         asked = start.elapsed().as_secs_f64();
         computed = answer(&ask(&busy, &ids(engine, long, 9), 1), start).seconds[0];
@@ -198,14 +212,17 @@ fn stream(engine: &Engine, long: usize, streams: usize) {
     drop(busy);
     let (before, _) = gaps(&with, with[0], asked);
     let (during, numbers) = gaps(&with, asked, computed);
-    let without = token_seconds(&scheduler(engine), &prompts, numbers.end - ALONE, |_| usize::MAX);
+    let without =
+        token_seconds(&scheduler(engine, stall), &prompts, numbers.end - ALONE, |_| usize::MAX);
     let same: Vec<f64> =
         numbers.filter_map(|i| Some((without.get(i)? - without[i - 1]) * 1e3)).collect();
     let rows = [("before", &before), ("during", &during), ("the same without", &same)];
     for (name, gaps) in rows {
         println!(
-            "{streams} streams, {name}: {} tokens, median {:.2} ms, p95 {:.2} ms, largest {:.2} ms",
+            "{streams} streams, {name}: {} tokens, mean {:.2} ms, median {:.2} ms, p95 {:.2} ms, \
+             largest {:.2} ms",
             gaps.len(),
+            mean(gaps),
             quantile(gaps, 0.5),
             quantile(gaps, 0.95),
             quantile(gaps, 1.0),
@@ -213,10 +230,9 @@ fn stream(engine: &Engine, long: usize, streams: usize) {
     }
     let ratio = |other: &[f64], at: f64| quantile(&during, at) / quantile(other, at);
     println!(
-        "{streams} streams: median {:.2} and p95 {:.2} times before, {:.2} and {:.2} times the \
-         same without; the prompt of {long} took {:.1} s",
-        ratio(&before, 0.5),
-        ratio(&before, 0.95),
+        "{streams} streams, stall {stall:?}: mean {:.2}, median {:.2} and p95 {:.2} times the same \
+         without; the prompt of {long} took {:.1} s",
+        mean(&during) / mean(&same),
         ratio(&same, 0.5),
         ratio(&same, 0.95),
         computed - asked,

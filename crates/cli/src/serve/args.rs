@@ -75,6 +75,9 @@ struct ModelArgs {
     /// Requests that are computed together [default: 32]
     #[arg(long, env = "GPTOSS_PARALLEL", value_name = "N")]
     parallel: Option<usize>,
+    /// Milliseconds that a stream may wait at once for a piece of another's prompt [default: 100]
+    #[arg(long, env = "GPTOSS_STALL_MS", value_name = "MS")]
+    stall_ms: Option<u64>,
     /// Tokens kept for all requests and earlier ones together [default: four times the context]
     #[arg(long, env = "GPTOSS_CACHE_TOKENS", value_name = "TOKENS")]
     cache_tokens: Option<usize>,
@@ -217,6 +220,7 @@ impl SettingsArgs {
                 kv_cache: model.kv_cache.clone(),
                 queue: model.queue,
                 parallel: model.parallel,
+                stall_ms: model.stall_ms,
                 cache_tokens: model.cache_tokens,
                 prefix_file: model.prefix_file.clone(),
             },

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::ValueEnum as _;
@@ -55,6 +56,7 @@ pub fn scheduler(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<Sch
             },
             sequences_max: model.parallel,
             waiting_max: model.queue,
+            stall: Duration::from_millis(model.stall_ms),
             prefix_file: Some(file.clone()).filter(|file| !file.as_os_str().is_empty()),
             ..usual
         },

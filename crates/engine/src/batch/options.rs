@@ -1,6 +1,7 @@
 //! How much is computed at once, and how much is kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gptoss_checkpoint::ModelConfig;
 
@@ -29,8 +30,11 @@ pub struct BatchOptions {
     /// Where what is kept of earlier sequences outlives the program, if anywhere. The file holds
     /// what users wrote, and is as large as the cache at most.
     pub prefix_file: Option<PathBuf>,
-    /// How many times as long a step may take because of prompts while others generate.
+    /// How many times as long generated tokens may take on average because of prompts.
     pub stretch: f64,
+    /// How long a stream may wait at once for a piece of a prompt even if its step allows less;
+    /// zero makes no single token wait longer than `stretch` says, where that is possible.
+    pub stall: Duration,
 }
 
 impl BatchOptions {
@@ -46,6 +50,7 @@ impl BatchOptions {
             snapshot_every: 1024,
             prefix_file: None,
             stretch: 2.0,
+            stall: Duration::from_millis(100),
         }
     }
 

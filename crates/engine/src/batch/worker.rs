@@ -60,7 +60,7 @@ impl Worker {
             preempted: VecDeque::new(),
             running: Vec::new(),
             spare: Vec::new(),
-            pace: Pace::new(options.stretch, options.sequences_max),
+            pace: Pace::new(options.stretch, options.stall.as_secs_f64(), options.sequences_max),
             number: 0,
             counters: Counters::default(),
             engine,

@@ -52,6 +52,9 @@ section! {
         queue: usize = 256;
         /// Requests that are computed together.
         parallel: usize = 32;
+        /// Milliseconds that a stream may wait at once for a piece of another request's prompt; 0
+        /// keeps every wait short, and long prompts take longer.
+        stall_ms: u64 = 100;
         /// Tokens whose keys and values are kept, for all requests and earlier ones together; 0
         /// takes four times the context.
         cache_tokens: usize = 0;
