@@ -35,6 +35,9 @@ pub(super) struct Sequence {
     /// Larger for those that began later.
     pub(super) number: u64,
     pub(super) since: Instant,
+    /// Set when it took part in a step that panicked: it goes on alone until it has shown that it
+    /// was not the reason.
+    pub(super) is_suspect: bool,
     /// Set when nothing more is to be computed.
     pub(super) ended: Option<End>,
 }
@@ -85,6 +88,7 @@ impl Sequence {
             told: 1,
             number,
             since: Instant::now(),
+            is_suspect: false,
             ended: None,
         }
     }

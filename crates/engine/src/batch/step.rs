@@ -57,7 +57,10 @@ impl Worker {
         if self.running.is_empty() {
             return;
         }
-        let (sizes, load) = self.sizes();
+        let (sizes, load) = match self.oldest_suspect() {
+            Some(suspect) => self.alone(suspect),
+            None => self.sizes(),
+        };
         let numbers: Vec<u64> = self.running.iter().map(|sequence| sequence.number).collect();
         let mut planned: Vec<(u64, usize)> = numbers.into_iter().zip(sizes).collect();
         self.reserve(&mut planned);
@@ -71,6 +74,19 @@ impl Worker {
         let Some((logits, hidden)) = self.forward(&shares) else { return };
         self.give(&shares, &logits, &hidden);
         self.pace.learn(load, start.elapsed().as_secs_f64());
+    }
+
+    fn oldest_suspect(&self) -> Option<usize> {
+        let suspects = (0..self.running.len()).filter(|i| self.running[*i].is_suspect);
+        suspects.min_by_key(|i| self.running[*i].number)
+    }
+
+    /// Tokens of each sequence if only one gets any.
+    fn alone(&self, sequence: usize) -> (Vec<usize>, StepLoad) {
+        let mut sizes = vec![0; self.running.len()];
+        sizes[sequence] = self.running[sequence].piece_max().min(self.options.step_tokens_max);
+        let load = StepLoad { decoding: 0, prompt_tokens: sizes[sequence], was_limited: false };
+        (sizes, load)
     }
 
     /// Tokens of each sequence that are to be computed. Those that generate get theirs; what
@@ -142,7 +158,7 @@ impl Worker {
     }
 
     /// The forward pass: logits of the wanted rows, and hidden states of the wanted tokens. If it
-    /// panics, those that took part fail.
+    /// panics, who took part in it alone fails, and several go on one by one.
     fn forward(&mut self, shares: &[Share]) -> Option<(Vec<f32>, Vec<f32>)> {
         let mut first = 0;
         let mut wanted = Vec::new();
@@ -170,15 +186,27 @@ impl Worker {
         match result {
             Ok(logits) => Some((logits, hidden.rows)),
             Err(payload) => {
-                let why = format!("internal error: {}", panic_message(&*payload));
-                for share in shares {
-                    let sequence = &mut self.running[share.sequence];
-                    // What is half written is not kept.
-                    sequence.release();
-                    sequence.ended.get_or_insert(End::Told(BatchStop::Failed(why.clone())));
-                }
+                self.blame(shares, &format!("internal error: {}", panic_message(&*payload)));
                 None
             }
+        }
+    }
+
+    /// Ends the sequence that a step panicked with, or puts several back to find out which it was.
+    fn blame(&mut self, shares: &[Share], why: &str) {
+        if let [share] = shares {
+            let sequence = &mut self.running[share.sequence];
+            // What is half written is not kept.
+            sequence.release();
+            sequence.ended.get_or_insert(End::Told(BatchStop::Failed(why.to_owned())));
+            return;
+        }
+        // From the last to the first, so that indices stay and the oldest comes to the front.
+        for share in shares.iter().rev() {
+            let mut sequence = self.running.remove(share.sequence);
+            sequence.release();
+            sequence.is_suspect = true;
+            self.preempted.push_front(sequence);
         }
     }
 
@@ -206,6 +234,7 @@ impl Worker {
             }
             sequence.computed(prompt_logprobs);
             if sequence.remaining() == 0 {
+                sequence.is_suspect = false;
                 sequence.end_without_tokens();
                 last[share.sequence] = own.rchunks(vocab_size).next();
             }

@@ -1,12 +1,14 @@
 //! Who is refused, whose turn it is, who is cancelled, and who fails alone.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
+use gptoss_checkpoint::Model;
 use gptoss_engine::{
-    BatchDone, BatchEvent, BatchOptions, BatchRequest, BatchStop, Batcher, Constraint, EngineError,
-    Refused, SamplingParams, Scheduler, Sink, Trace,
+    BatchDone, BatchEvent, BatchOptions, BatchRequest, BatchStop, Batcher, Constraint, Engine,
+    EngineError, EngineOptions, Refused, SamplingParams, Scheduler, Sink, Trace,
 };
 
 use crate::asking::{Asked, engine, few, gate, got, greedy, ids};
@@ -205,6 +207,37 @@ fn who_fails_fails_alone() {
     assert_eq!(got(&panics).done, failed("a constraint that panics"));
     assert_eq!(got(&receiver).steps, good.alone(&engine, 100).steps);
     assert_eq!(got(&good.of(&scheduler)).steps, good.alone(&engine, 100).steps);
+}
+
+/// The embedding has a row less than the vocabulary, which no file can have: to compute the last
+/// token panics.
+#[test]
+fn a_forward_pass_that_panics_fails_the_request_that_was_the_reason() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(T64);
+    let mut model = Model::open(&path).unwrap();
+    let last = model.config.vocab_size as u32 - 1;
+    let embedding = &mut model.weights.embedding;
+    let row_bytes = embedding.format.row_bytes(embedding.cols).unwrap();
+    embedding.rows -= 1;
+    embedding.data = embedding.data.slice(0..embedding.rows * row_bytes).unwrap();
+    let engine = Engine::from_model(model, &EngineOptions::default()).unwrap();
+    let scheduler = Scheduler::start(&engine, few(100)).unwrap();
+    let open = gate(&scheduler);
+    let without_last = |len, seed| ids(&engine, len, seed).iter().map(|id| id % last).collect();
+    let good = [greedy(without_last(20, 1), 30), greedy(without_last(70, 2), 20)];
+    let bad = greedy(vec![7, 8, last, 9], 5);
+    let receivers = [good[0].of(&scheduler), bad.of(&scheduler), good[1].of(&scheduler)];
+    drop(open);
+    let [first, failed, second] = receivers.map(|receiver| got(&receiver));
+    assert!(failed.steps.is_empty());
+    let Some(BatchDone { stop: BatchStop::Failed(why), generated: 0 }) = failed.done else {
+        panic!("{:?}", failed.done);
+    };
+    assert!(why.starts_with("internal error: "), "{why}");
+    for (found, asked) in [(first, &good[0]), (second, &good[1])] {
+        assert_eq!(found.steps, asked.alone(&engine, 100).steps);
+    }
+    assert_eq!(got(&good[0].of(&scheduler)).steps, good[0].alone(&engine, 100).steps);
 }
 
 #[test]
