@@ -1,6 +1,6 @@
 //! Writing files that are there whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,31 @@ pub fn write_atomically(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
+    write_with(path, File::options(), fill)
+}
+
+/// As [`write_atomically`], for what nobody but the owner may read, where the system knows owners.
+///
+/// # Errors
+/// Those of the file system and of `fill`.
+pub fn write_private_atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    #[allow(unused_mut)] // There are no modes elsewhere.
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    write_with(path, options, fill)
+}
+
+fn write_with(
+    path: &Path,
+    mut options: OpenOptions,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = temporary_name(path)?;
-    let written = File::options()
+    let written = options
         .write(true)
         .create_new(true)
         .open(&temporary)

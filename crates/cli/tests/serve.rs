@@ -135,3 +135,41 @@ fn a_script_stands_in_for_a_large_model() {
     assert!(answer.contains("Scripted.") && answer.contains("reasoning_text"), "{answer}");
     assert_eq!(serving.end("-TERM").0, Some(0));
 }
+
+/// The program is killed while it answers a second request; the first one's answer is still there,
+/// and what a third one refers to.
+#[test]
+#[cfg(unix)]
+fn stored_responses_survive_a_kill() {
+    let home = tempfile::tempdir().unwrap();
+    let store = home.path().join("responses.sqlite");
+    let arguments = ["--log=off", "--store", store.to_str().unwrap()];
+    let serving = Serving::new(home.path(), &arguments);
+    let body = r#"{"input": "What is 2 plus 3?", "temperature": 0}"#;
+    let answer = serving.post("/v1/responses", body);
+    let id = answer.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(id.starts_with("resp_"), "{answer}");
+    for file in std::fs::read_dir(home.path()).unwrap().map(Result::unwrap) {
+        use std::os::unix::fs::PermissionsExt;
+        if file.file_name().to_string_lossy().starts_with("responses.") {
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?} holds what users wrote", file.path());
+        }
+    }
+    let mut running = TcpStream::connect(&serving.address).unwrap();
+    let body = r#"{"input": "Tell me a long story.", "stream": true}"#;
+    let length = body.len();
+    let head = "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    write!(running, "{head} {length}\r\n\r\n{body}").unwrap();
+    running.read_exact(&mut [0; 64]).unwrap();
+    assert_eq!(serving.end("-KILL").0, None, "ended by the signal");
+
+    let serving = Serving::new(home.path(), &arguments);
+    let get = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let found = serving.ask(&format!("GET /v1/responses/{id} {get}"));
+    assert!(found.contains("2 + 3 = 5."), "{found}");
+    let body = format!(r#"{{"input": "And 3 plus 4?", "previous_response_id": "{id}"}}"#);
+    let next = serving.post("/v1/responses", &body);
+    assert!(next.starts_with("HTTP/1.1 200"), "{next}");
+    assert_eq!(serving.end("-TERM").0, Some(0));
+}

@@ -52,11 +52,12 @@ fn unreadable(error: &axum::Error, limit: usize) -> ApiError {
 }
 
 fn parse<T: Fields>(bytes: &[u8]) -> Result<T, ApiError> {
-    let value: Value = serde_json::from_slice(bytes)
+    let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| ApiError::invalid(format!("the body is no JSON: {error}")))?;
-    let Value::Object(object) = &value else {
+    let Value::Object(object) = &mut value else {
         return Err(ApiError::invalid("the body is no JSON object"));
     };
+    object.values_mut().for_each(write_whole);
     fields::check(object, T::TABLE)?;
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -65,6 +66,16 @@ fn parse<T: Fields>(bytes: &[u8]) -> Result<T, ApiError> {
             _ => ApiError::field(path, error.into_inner()),
         }
     })
+}
+
+/// Writes a whole number such as 68.0, which JSON schema counts among the integers, as one.
+fn write_whole(value: &mut Value) {
+    // Beyond it, neighbours in f64 are more than 1 apart.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
+    if let (true, Some(number)) = (value.is_f64(), whole) {
+        *value = Value::from(number as i64);
+    }
 }
 
 /// Runs `work` on a thread where it may take its time; its panic is an error of the request alone.

@@ -35,6 +35,7 @@ mod ids;
 pub mod log;
 mod metrics;
 pub mod models;
+mod objects;
 mod openapi;
 mod output;
 pub mod responses;

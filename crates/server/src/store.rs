@@ -24,6 +24,9 @@ pub enum StoreError {
     /// SQLite says no.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// The file cannot be made.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// The file was written by another version.
     #[error("version {found} of the tables: expected {VERSION}; give another file")]
     Version {
@@ -62,7 +65,10 @@ impl Store {
     pub(crate) fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
         let connection = match settings.path == Path::new("") {
             true => Connection::open_in_memory()?,
-            false => Connection::open(&settings.path)?,
+            false => {
+                create_private(&settings.path)?;
+                Connection::open(&settings.path)?
+            }
         };
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -180,6 +186,19 @@ impl Store {
     pub(crate) fn delete(&self, id: &str, owner: &str) -> Result<bool, StoreError> {
         let query = "DELETE FROM responses WHERE id = ?1 AND owner = ?2";
         Ok(self.connection().execute(query, [id, owner])? > 0)
+    }
+}
+
+/// Makes an empty file that nobody but the owner may read, unless there is a file; what SQLite
+/// writes beside it gets the same rights.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    #[allow(unused_mut)] // There are no modes elsewhere.
+    let mut options = std::fs::File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.write(true).create_new(true).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

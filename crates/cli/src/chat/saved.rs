@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use gptoss_checkpoint::write_atomically;
+use gptoss_checkpoint::write_private_atomically;
 use gptoss_harmony::{Conversation, Message, ReasoningEffort, Role};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub fn save(state: &ChatState, path: &Path) -> anyhow::Result<()> {
     };
     let mut json = serde_json::to_vec_pretty(&saved)?;
     json.push(b'\n');
-    write_atomically(path, |out| out.write_all(&json))
+    write_private_atomically(path, |out| out.write_all(&json))
         .with_context(|| format!("{}: cannot be written", path.display()))
 }
 

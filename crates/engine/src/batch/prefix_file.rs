@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use gptoss_checkpoint::{ExpertLayout, Matrix, ModelConfig, write_atomically};
+use gptoss_checkpoint::{ExpertLayout, Matrix, ModelConfig, write_private_atomically};
 use sha2::{Digest, Sha256};
 
 use super::prefix::{Entry, PrefixIndex};
@@ -144,7 +144,7 @@ pub(super) fn save(
     };
     let places: Vec<Vec<usize>> =
         entries.iter().map(|entry| entry.pages.iter().map(&mut place).collect()).collect();
-    let written = write_atomically(path, |out| {
+    let written = write_private_atomically(path, |out| {
         let mut out = Hashing { out, hash: Sha256::new() };
         out.write_all(MAGIC)?;
         out.write_all(identity)?;

@@ -163,7 +163,14 @@ fn saved(engine: &Engine, options: &BatchOptions, prompts: &[Vec<u32>]) -> Vec<u
         got(&greedy(prompt.clone(), 3).of(&scheduler));
     }
     scheduler.finish().unwrap();
-    std::fs::read(options.prefix_file.as_ref().unwrap()).unwrap()
+    let path = options.prefix_file.as_ref().unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it holds what users wrote");
+    }
+    std::fs::read(path).unwrap()
 }
 
 #[test]

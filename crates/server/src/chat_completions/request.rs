@@ -10,6 +10,7 @@ use crate::body::Fields;
 use crate::conversation::chat::ChatMessageParam;
 use crate::conversation::tools::FunctionTool;
 use crate::fields::{CHAT, Rule};
+use crate::objects;
 use crate::sampling::OneOrMany;
 
 /// Body of `POST /v1/chat/completions`.
@@ -19,12 +20,13 @@ pub struct ChatRequest {
     #[serde(default)]
     pub model: Option<String>,
     /// The conversation so far.
+    #[serde(deserialize_with = "objects::list")]
     pub messages: Vec<ChatMessageParam>,
     /// Whether the answer comes as events.
     #[serde(default)]
     pub stream: Option<bool>,
     /// How it does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub stream_options: Option<StreamOptions>,
     /// Tokens to generate at most, reasoning included.
     #[serde(default)]
@@ -72,7 +74,7 @@ pub struct ChatRequest {
     #[serde(default)]
     pub stop: Option<OneOrMany>,
     /// What the answer must be.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub response_format: Option<ResponseFormatParam>,
     /// A grammar in Lark's notation that the answer must follow.
     #[serde(default)]
@@ -81,7 +83,7 @@ pub struct ChatRequest {
     #[serde(default)]
     pub regex: Option<String>,
     /// Functions that may be called.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional_list")]
     pub tools: Option<Vec<ToolParam>>,
     /// Whether they may or must be called.
     #[serde(default)]
@@ -93,7 +95,7 @@ pub struct ChatRequest {
     #[serde(default)]
     pub reasoning_effort: Option<String>,
     /// The same, and whether reasoning is shown.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub reasoning: Option<ReasoningParam>,
     /// Whether reasoning is shown.
     #[serde(default)]
@@ -122,7 +124,7 @@ pub struct ResponseFormatParam {
     #[serde(rename = "type")]
     pub kind: String,
     /// For `json_schema`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub json_schema: Option<JsonSchemaFormat>,
 }
 
@@ -149,7 +151,7 @@ pub struct ToolParam {
     #[serde(rename = "type")]
     pub kind: String,
     /// The function.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub function: Option<FunctionTool>,
 }
 

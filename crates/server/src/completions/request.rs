@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::body::Fields;
 use crate::chat_completions::StreamOptions;
 use crate::fields::{COMPLETIONS, Rule};
+use crate::objects;
 use crate::sampling::OneOrMany;
 
 /// Body of `POST /v1/completions`.
@@ -23,7 +24,7 @@ pub struct CompletionRequest {
     #[serde(default)]
     pub stream: Option<bool>,
     /// How it does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub stream_options: Option<StreamOptions>,
     /// Tokens to generate at most; 16 if it is missing, 0 for the prompt alone.
     #[serde(default)]

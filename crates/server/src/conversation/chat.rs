@@ -8,6 +8,7 @@ use crate::conversation::dialogue::Dialogue;
 use crate::conversation::text::MessageContent;
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
+use crate::objects;
 
 /// One message of a chat.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -21,7 +22,7 @@ pub struct ChatMessageParam {
     #[serde(default)]
     pub name: Option<String>,
     /// Calls by the assistant.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional_list")]
     pub tool_calls: Option<Vec<ToolCallParam>>,
     /// The call that a tool answers.
     #[serde(default)]

@@ -8,6 +8,7 @@ use crate::conversation::dialogue::Dialogue;
 use crate::conversation::text::MessageContent;
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
+use crate::objects;
 
 /// What stands before reasoning that travels with a client: it is not secret, and is only packed
 /// because clients keep what is packed and drop what is readable.
@@ -20,6 +21,7 @@ pub enum ResponsesInput {
     /// What the user says.
     Text(String),
     /// Items, oldest first.
+    #[serde(deserialize_with = "objects::list")]
     Items(Vec<InputItem>),
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
+use crate::objects;
 
 /// A string, or a list of parts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +13,7 @@ pub enum MessageContent {
     /// The whole text.
     Text(String),
     /// Its parts.
+    #[serde(deserialize_with = "objects::list")]
     Parts(Vec<ContentPart>),
 }
 

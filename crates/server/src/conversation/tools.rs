@@ -91,13 +91,16 @@ impl Toolbox {
                 return Err(ApiError::field(format!("tools[{i}].parameters"), message));
             }
         }
-        let is_there = match &choice {
-            Choice::None | Choice::Auto => true,
-            Choice::Required => !functions.is_empty(),
-            Choice::Named(name) => functions.iter().any(|function| function.name == *name),
+        let missing = match &choice {
+            Choice::None | Choice::Auto => None,
+            Choice::Required => functions.is_empty().then(|| "there are no tools".to_owned()),
+            Choice::Named(name) => {
+                let is_there = functions.iter().any(|function| function.name == *name);
+                (!is_there).then(|| format!("there is no tool `{name}`"))
+            }
         };
-        if !is_there {
-            let message = "expected a choice among the tools of the request";
+        if let Some(missing) = missing {
+            let message = format!("expected a choice among the tools of the request; {missing}");
             return Err(ApiError::field("tool_choice", message));
         }
         let functions = if choice == Choice::None { Vec::new() } else { functions };

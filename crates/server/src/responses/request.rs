@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::body::Fields;
 use crate::conversation::items::ResponsesInput;
 use crate::fields::{RESPONSES, Rule};
+use crate::objects;
 use crate::sampling::OneOrMany;
 
 /// Body of `POST /v1/responses`.
@@ -71,7 +72,7 @@ pub struct ResponsesRequest {
     #[serde(default)]
     pub stop: Option<OneOrMany>,
     /// What the answer must be.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub text: Option<TextParam>,
     /// A grammar in Lark's notation that the answer must follow.
     #[serde(default)]
@@ -80,7 +81,7 @@ pub struct ResponsesRequest {
     #[serde(default)]
     pub regex: Option<String>,
     /// Functions that may be called.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional_list")]
     pub tools: Option<Vec<ResponsesTool>>,
     /// Whether they may or must be called.
     #[serde(default)]
@@ -89,7 +90,7 @@ pub struct ResponsesRequest {
     #[serde(default)]
     pub parallel_tool_calls: Option<bool>,
     /// How the model thinks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub reasoning: Option<ReasoningRequest>,
     /// `reasoning.encrypted_content` and `message.output_text.logprobs`; others ask for outputs of
     /// tools that are not here.
@@ -117,7 +118,7 @@ impl Fields for ResponsesRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TextParam {
     /// The format.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::optional")]
     pub format: Option<TextFormat>,
     /// `medium`: the models know no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -261,6 +261,12 @@ fn wrong_requests_are_refused_with_the_field() {
         (json!({"input": "x", "text": {"verbosity": "low"}}), json!("text.verbosity")),
         (json!({"input": "x", "max_output_tokens": 0}), json!("max_output_tokens")),
         (json!({"input": "x", "reasoning": {"effort": "big"}}), json!("reasoning.effort")),
+        (json!({"input": "x", "reasoning": ["low", null]}), json!("reasoning")),
+        (json!({"input": "x", "text": [null]}), json!("text")),
+        (json!({"input": "x", "text": {"format": ["text"]}}), json!("text.format")),
+        (json!({"input": "x", "tools": [["function", "f"]]}), json!("tools[0]")),
+        (json!({"input": [["message", "id", "user", "Hi"]]}), json!("input")),
+        (json!({"input": "x", "max_output_tokens": 8.5}), json!("max_output_tokens")),
         (
             json!({"input": "x", "text": {"format": {"type": "json_schema"}}}),
             json!("text.format.name"),
@@ -269,4 +275,21 @@ fn wrong_requests_are_refused_with_the_field() {
     for (request, param) in cases {
         assert_eq!(server.refused(PATH, &request, 400)["param"], param, "{request}");
     }
+}
+
+#[test]
+fn whole_numbers_may_have_a_point() {
+    let server = Running::turns(&[THOUGHT]);
+    let response = server.ok(PATH, &json!({"input": "Hi", "max_output_tokens": 68.0, "seed": 1e3}));
+    assert_eq!(response["max_output_tokens"], 68);
+}
+
+#[test]
+fn a_tool_that_is_not_there_is_named() {
+    let server = Running::turns(&[THOUGHT]);
+    let choice = json!({"type": "function", "name": "elsewhere"});
+    let fields = json!({"input": "Hi", "tools": tool(), "tool_choice": choice});
+    let error = server.refused(PATH, &fields, 400);
+    assert_eq!(error["param"], "tool_choice");
+    assert!(error["message"].as_str().unwrap().contains("`elsewhere`"), "{error}");
 }
