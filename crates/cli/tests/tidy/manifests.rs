@@ -5,7 +5,7 @@ use crate::Finding;
 const PACKAGES_MAX: usize = 220;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("kernels", &[]),
     ("threads", &[]),
     ("harmony", &[]),
@@ -13,6 +13,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
     ("grammar", &["harmony", "engine"]),
     ("hub", &["checkpoint"]),
+    ("eval", &["harmony"]),
     ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub"]),
     ("xtask", &[]),
 ];
