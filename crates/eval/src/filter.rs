@@ -26,7 +26,7 @@ pub struct Filter {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Regex { regex: Regex, group_select: i64, fallback: String },
+    Regex { regex: Box<Regex>, group_select: i64, fallback: String },
     RemoveWhitespace,
     Lowercase,
     Uppercase,
@@ -48,7 +48,7 @@ impl Filter {
         let step = |step: &FilterStep| {
             Ok(match step {
                 FilterStep::Regex { pattern, group_select, fallback } => Step::Regex {
-                    regex: Regex::new(pattern)?,
+                    regex: Box::new(Regex::new(pattern)?),
                     group_select: *group_select,
                     fallback: fallback.clone(),
                 },

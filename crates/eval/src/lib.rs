@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod compare;
 pub mod data;
 pub mod error;
 pub mod filter;

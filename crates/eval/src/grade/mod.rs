@@ -42,9 +42,9 @@ pub enum AnyGrader {
     /// See [`Letters`]; one for each number of choices, from three to five.
     Letters(Vec<Letters>),
     /// See [`Boxed`].
-    Boxed(Boxed),
+    Boxed(Box<Boxed>),
     /// See [`LastNumber`].
-    LastNumber(LastNumber),
+    LastNumber(Box<LastNumber>),
 }
 
 impl AnyGrader {
@@ -58,8 +58,8 @@ impl AnyGrader {
                 let graders = Letters::COUNTS.map(Letters::new).into_iter();
                 Self::Letters(graders.collect::<Result<_, _>>()?)
             }
-            Grader::Boxed => Self::Boxed(Boxed::new()?),
-            Grader::LastNumber => Self::LastNumber(LastNumber::new()?),
+            Grader::Boxed => Self::Boxed(Box::new(Boxed::new()?)),
+            Grader::LastNumber => Self::LastNumber(Box::new(LastNumber::new()?)),
         })
     }
 

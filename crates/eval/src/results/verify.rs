@@ -82,7 +82,7 @@ fn difference(
                 let distance = if a == b { 0.0 } else { (a - b).abs() };
                 *largest = largest.max(distance);
                 // A distance that is no number is a difference too.
-                if !(distance <= tolerance) && message.is_none() {
+                if (distance > tolerance || distance.is_nan()) && message.is_none() {
                     message = Some(format!("choice {i}: log-likelihood {a} became {b}"));
                 }
             }

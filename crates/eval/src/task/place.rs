@@ -48,7 +48,7 @@ impl Place<'_> {
                     .find(|(key, _)| key.get_ref().as_ref() == part)
                     .map(|(key, child)| (key.span().start, child)),
                 (None, Ok(index)) => value
-                    .and_then(|value| value.get_ref().as_array()?.iter().nth(index))
+                    .and_then(|value| value.get_ref().as_array()?.get(index))
                     .map(|child| (child.span().start, child)),
                 _ => None,
             };
