@@ -88,14 +88,32 @@ fn runs(comparison: &Comparison) -> Vec<Value> {
             repeats => manifest.sampling.repeats,
             samples => run.samples,
             seconds => format!("{:.1}", run.seconds),
-            naive => run.naive_tokens,
-            computed => run.computed_tokens,
+            naive => grouped(run.naive_tokens),
+            computed => grouped(run.computed_tokens),
             saved => if run.computed_tokens > 0 { format!("{factor:.1}×") } else { "–".into() },
-            generated => run.generated_tokens,
+            generated => grouped(run.generated_tokens),
             environment => environment.join(", "),
         }
     })
     .collect()
+}
+
+/// A metric and its filter so that the line can break between them.
+fn metric_name(metric: &str) -> String {
+    metric.trim_end_matches(",none").replace(',', ", ")
+}
+
+/// Digits in threes, with narrow spaces that do not break.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 fn rows(comparison: &Comparison) -> Vec<Value> {
@@ -106,7 +124,7 @@ fn rows(comparison: &Comparison) -> Vec<Value> {
         let documents = row.cells.iter().flatten().map(|cell| cell.samples).max().unwrap_or(0);
         context! {
             alias => row.alias.clone(),
-            metric => row.metric.trim_end_matches(",none"),
+            metric => metric_name(&row.metric),
             depth => row.depth,
             is_group => row.is_group,
             documents,
@@ -127,7 +145,7 @@ fn pairings(comparison: &Comparison) -> Vec<Value> {
             let p = decisive(pairing);
             context! {
                 name => pairing.name.clone(),
-                metric => pairing.metric.trim_end_matches(",none"),
+                metric => metric_name(&pairing.metric),
                 run => comparison.runs[pairing.run].manifest.name.clone(),
                 documents => pairing.documents,
                 difference => format!("{:+.2}", interval.difference * 100.0),

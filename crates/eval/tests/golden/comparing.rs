@@ -121,13 +121,12 @@ fn nothing_breaks_out_of_the_page() {
 fn the_markdown_has_the_same_figures() {
     let text = markdown(&comparison());
     for line in [
-        "| mmlu | acc,none | 0.3333 ± 0.0433 | 0.5000 ± 0.0433 |",
-        "| mmlu\\_anatomy | acc,none | after &lt;b> | 60 | +0.3333 |",
+        "| mmlu | acc,none | 0.3333 ± 0.0434 | 0.5000 ± 0.0434 |",
+        "| mmlu_anatomy | acc,none | after &lt;b> | 60 | +0.3333 |",
         "| 0 : 20 | < 0.0001 |",
         "| before | 120 | 12.5 | 1000 | 50 | 0 | &lt;/script>",
     ] {
-        let plain = line.replace("\\_", "_");
-        assert!(text.contains(&plain), "{plain}\n{text}");
+        assert!(text.contains(line), "{line}\n{text}");
     }
     assert!(!text.contains("<script"));
 }
