@@ -231,7 +231,10 @@ fn notes(stored: &[Stored]) -> Vec<String> {
         if let Some(limit) = manifest.limit {
             notes.push(format!("{}: only the first {limit} documents of a task", manifest.name));
         }
-        let cut = |sample: &&Sample| matches!(&sample.answer, Answer::Choices { lost_tokens, .. } if *lost_tokens > 0);
+        let cut = |sample: &&Sample| match &sample.answer {
+            Answer::Choices { lost_tokens, .. } => *lost_tokens > 0,
+            Answer::Text { .. } => false,
+        };
         let cut = stored.samples.values().filter(cut).count();
         if cut > 0 {
             notes.push(format!("{}: {cut} prompts were cut on the left", manifest.name));

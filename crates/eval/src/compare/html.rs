@@ -108,7 +108,7 @@ fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);
@@ -143,13 +143,14 @@ fn pairings(comparison: &Comparison) -> Vec<Value> {
                 format!("{} : {}", test.only_first, test.only_second)
             });
             let p = decisive(pairing);
+            let (low, high) = (interval.low * 100.0, interval.high * 100.0);
             context! {
                 name => pairing.name.clone(),
                 metric => metric_name(&pairing.metric),
                 run => comparison.runs[pairing.run].manifest.name.clone(),
                 documents => pairing.documents,
                 difference => format!("{:+.2}", interval.difference * 100.0),
-                interval => format!("{:+.2} to {:+.2}", interval.low * 100.0, interval.high * 100.0),
+                interval => format!("{low:+.2} to {high:+.2}"),
                 p_bootstrap => probability(interval.p),
                 discordant,
                 p_mcnemar => pairing.mcnemar.map_or("–".into(), |test| probability(test.p)),
