@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::counts::{Counts, Runner};
 use crate::step::{Outcome, Report, cargo, counted, shown};
-use crate::{fuzz, scripts};
+use crate::{clients, fuzz, scripts};
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Everything.
     Full,
-    /// Without clippy, the documentation and the fuzz targets.
+    /// Without clippy, the clients, the documentation and the fuzz targets.
     Fast,
 }
 
@@ -64,6 +64,7 @@ fn steps(root: &Path, extent: Extent, report: &mut Report) -> Result<(), String>
     }
     report.step("count", |counts| some_passed(*counts))?;
     if full {
+        report.step("clients", |counts| clients::test(root, &clients::Request::all(), counts))?;
         let mut doc = cargo(root, &on_all(&["doc", "--no-deps"]));
         doc.env("RUSTDOCFLAGS", "-D warnings");
         report.step("doc", |_| shown(doc))?;

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`checks`] (what `cargo xtask test` runs, in order), [`step`] (how one of them
 //! is run, timed and reported), [`counts`] (how many tests passed), [`scripts`] (syntax of shell
-//! and Python files), [`fuzz`] (the wrapper around cargo-fuzz).
+//! and Python files), [`fuzz`] (the wrapper around cargo-fuzz), [`clients`] (programs that others
+//! wrote, against our server), [`soak`] (the same server under load for minutes).
 //!
 //! Nothing outside the standard library is used, so the checks start on a bare toolchain.
 //! Exit codes: 0 all passed, 1 a check failed, 2 the command line was not understood.
@@ -10,9 +11,11 @@
 #![forbid(unsafe_code)]
 
 mod checks;
+mod clients;
 mod counts;
 mod fuzz;
 mod scripts;
+mod soak;
 mod step;
 
 use std::path::PathBuf;
@@ -24,7 +27,10 @@ Checks and chores of this repository.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test [--fast]                     run every check; --fast leaves out clippy, doc and fuzz
+  test [--fast]                     run every check; --fast leaves out clippy, clients, doc, fuzz
+  clients                           try the server with clients for Python and JavaScript
+  clients python|adapters|node ...  one suite of these; more words go to pytest or node
+  soak [--minutes <N>]              keep the server under load and abuse for N minutes (default 5)
   fuzz                              list the fuzz targets
   fuzz <TARGET>|all --minutes <N>   fuzz one target, or each in turn, for N minutes (default 10)
   help                              print this text
@@ -38,6 +44,14 @@ fn main() -> ExitCode {
         ["test", "--fast"] => checks::run(&root(), checks::Extent::Fast),
         ["fuzz", rest @ ..] => match fuzz::Request::parse(rest) {
             Ok(request) => fuzz::run(&root(), &request),
+            Err(message) => return usage(&message),
+        },
+        ["clients", rest @ ..] => match clients::Request::parse(rest) {
+            Ok(request) => clients::run(&root(), &request),
+            Err(message) => return usage(&message),
+        },
+        ["soak", rest @ ..] => match soak::minutes(rest) {
+            Ok(minutes) => soak::run(&root(), minutes),
             Err(message) => return usage(&message),
         },
         ["help" | "--help" | "-h"] => {

@@ -23,6 +23,7 @@ mod opening_args;
 mod pull;
 mod rm;
 mod sampling_args;
+mod serve;
 mod show;
 mod synth;
 mod terminal;
@@ -46,6 +47,7 @@ struct Cli {
 enum Command {
     Chat(chat::ChatArgs),
     Generate(generate::GenerateArgs),
+    Serve(Box<serve::ServeArgs>),
     Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
     Bench(bench::BenchArgs),
@@ -79,6 +81,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => completions::run_completions(args),
         Command::Man(args) => completions::run_man(args),
         Command::Generate(args) => generate::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Logits(args) => logits::run(args),
         Command::Show(args) => show::run(args),
         Command::Bench(args) => bench::run(args),

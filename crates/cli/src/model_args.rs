@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use gptoss_engine::{CacheElement, Engine, EngineOptions, Precision, Session, Speculation};
 
 /// Longest context that is reserved unless more is asked for.
-const CONTEXT_DEFAULT: usize = 8192;
+pub const CONTEXT_DEFAULT: usize = 8192;
 
 /// Flags of every command that runs a model.
 #[derive(Args)]

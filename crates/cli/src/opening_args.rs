@@ -50,7 +50,8 @@ pub fn parse_effort(word: &str) -> Result<ReasoningEffort, String> {
         .ok_or_else(|| format!("expected low, medium or high, found `{word}`"))
 }
 
-fn parse_date(text: &str) -> Result<String, String> {
+/// A date in its shape, or the word for today's.
+pub fn parse_date(text: &str) -> Result<String, String> {
     if text == "today" {
         return today();
     }

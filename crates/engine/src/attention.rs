@@ -4,12 +4,15 @@
 //! head `h / (H / G)`. In a sliding layer, a query at position `p` sees the keys from
 //! `p − window + 1` to `p`: exactly `window` of them, its own included.
 
+use std::ops::Range;
+
 use gptoss_checkpoint::{LayerWeights, ModelConfig};
-use gptoss_kernels::cached_attention::{Queries, attend_cached};
+use gptoss_kernels::cached_attention::{HeadCache, HeadPages, Queries, attend_cached};
 use gptoss_kernels::rotate;
 
 use crate::compute::Compute;
 use crate::forward::Segment;
+use crate::kv_cache::Written;
 use crate::linear::{Epilogue, Input, Job, Weight, run, work};
 use crate::profile::{Part, Work};
 use crate::rope::RotaryEmbedding;
@@ -23,6 +26,8 @@ pub(crate) struct Positions {
     positions: Vec<usize>,
     /// Segment of each token.
     segments: Vec<usize>,
+    /// Of each segment, its first token.
+    starts: Vec<usize>,
     /// `[T, K / 2]` each.
     cos: Vec<f32>,
     sin: Vec<f32>,
@@ -35,12 +40,14 @@ impl Positions {
         let mut all = Positions {
             positions: Vec::new(),
             segments: Vec::new(),
+            starts: Vec::new(),
             cos: Vec::new(),
             sin: Vec::new(),
             half,
         };
         for (s, segment) in segments.iter().enumerate() {
             let start = segment.cache.positions();
+            all.starts.push(all.positions.len());
             all.positions.extend(start..start + segment.tokens.len());
             all.segments.extend(std::iter::repeat_n(s, segment.tokens.len()));
         }
@@ -105,7 +112,7 @@ impl Attention<'_> {
         compute.profile.time(Part::Qkv, || work(&jobs), || run(compute, &jobs, heads));
         compute.profile.time(Part::Rope, Work::default, || self.rotate(heads));
         // Sequences of different context lengths have rings of different sizes.
-        let stored_at_once = |s: &Segment<'_>| s.cache.layer(self.layer).stored_at_once();
+        let stored_at_once = |s: &Segment<'_>| s.cache.stored_at_once(self.layer);
         let at_once = segments.iter().map(stored_at_once).min().unwrap_or(usize::MAX);
         if segments.iter().all(|segment| segment.tokens.len() <= at_once) {
             self.store(segments, 0..self.positions.len(), heads);
@@ -139,31 +146,34 @@ impl Attention<'_> {
     }
 
     /// Stores keys and values of tokens.
-    fn store(&self, segments: &mut [Segment<'_>], tokens: std::ops::Range<usize>, heads: &[f32]) {
+    fn store(&self, segments: &mut [Segment<'_>], tokens: Range<usize>, heads: &[f32]) {
         let (config, all) = (self.config, self.positions.len());
         let (kv_heads, k) = (config.num_key_value_heads, config.head_dim);
         let row = |head: usize, token: usize| &heads[(head * all + token) * k..][..k];
-        let mut from = tokens.start;
-        while from < tokens.end {
-            let s = self.positions.segments[from];
-            let same = |token: &usize| self.positions.segments[*token] == s;
-            let to = from + (from..tokens.end).take_while(same).count();
-            let caches = &mut segments[s].cache.layer_mut(self.layer).heads;
-            let store = |head: usize, cache: &mut crate::kv_cache::HeadRows| {
-                let mut cache = cache.view_mut();
-                for token in from..to {
-                    let key = row(config.num_attention_heads + head, token);
-                    let value = row(config.num_attention_heads + kv_heads + head, token);
-                    cache.store(self.positions.positions[token], key, value);
-                }
-            };
-            if (to - from) * kv_heads * k <= FEW_ELEMENTS {
-                caches.iter_mut().enumerate().for_each(|(head, cache)| store(head, cache));
-            } else {
-                let pool = &self.compute.pool;
-                pool.chunks_mut(caches, 1, &|head, cache| store(head, &mut cache[0]));
+        let mut written: Vec<(usize, Written<'_>)> = Vec::new();
+        for (segment, start) in segments.iter_mut().zip(&self.positions.starts) {
+            let end = start + segment.tokens.len();
+            let own = tokens.start.max(*start)..tokens.end.min(end);
+            if !own.is_empty() {
+                let first = self.positions.positions[*start];
+                let positions = own.start - start + first..own.end - start + first;
+                let parts = segment.cache.written(self.layer, positions);
+                // A token's index is its position and this, less the segment's first position.
+                written.extend(parts.into_iter().map(|part| (start.wrapping_sub(first), part)));
             }
-            from = to;
+        }
+        let store = |(offset, part): &mut (usize, Written<'_>)| {
+            for position in part.positions.clone() {
+                let token = offset.wrapping_add(position);
+                let key = row(config.num_attention_heads + part.head, token);
+                let value = row(config.num_attention_heads + kv_heads + part.head, token);
+                part.rows.store(position, key, value);
+            }
+        };
+        if tokens.len() * kv_heads * k <= FEW_ELEMENTS {
+            written.iter_mut().for_each(store);
+        } else {
+            self.compute.pool.chunks_mut(&mut written, 1, &|_, part| store(&mut part[0]));
         }
     }
 
@@ -173,13 +183,21 @@ impl Attention<'_> {
         let (kv_heads, k) = (config.num_key_value_heads, config.head_dim);
         let group = config.num_attention_heads / kv_heads;
         let scale = 1.0 / (k as f32).sqrt();
-        let caches: Vec<_> = segments.iter().map(|s| s.cache.layer(self.layer)).collect();
         let tokens = mixed.len() / (kv_heads * group * k);
+        let of = |token: usize| self.positions.segments[token];
         let visible = |token: usize| {
             let position = self.positions.positions[token];
-            let cache = caches[self.positions.segments[token]];
-            cache.first_visible(position)..position + 1
+            segments[of(token)].cache.first_visible(self.layer, position)..position + 1
         };
+        let (from, to) = (of(first), of(first + tokens - 1));
+        let caches: Vec<Vec<HeadCache<'_>>> = (from..=to)
+            .flat_map(|s| (0..kv_heads).map(move |head| (s, head)))
+            .map(|(s, head)| {
+                let cache = &segments[s].cache;
+                cache.head(self.layer, head, cache.positions() + segments[s].tokens.len())
+            })
+            .collect();
+        let caches: Vec<HeadPages<'_>> = caches.iter().map(|pages| HeadPages::new(pages)).collect();
         let task = |i: usize, out: &mut [f32]| {
             let (token, head) = (first + i / kv_heads, i % kv_heads);
             let mut queries = Vec::with_capacity(group * k);
@@ -187,16 +205,15 @@ impl Attention<'_> {
                 queries.extend_from_slice(&heads[(h * all + token) * k..][..k]);
             }
             let sinks = &self.weights.sinks[head * group..(head + 1) * group];
-            let std::ops::Range { start: first, end } = visible(token);
+            let Range { start: first, end } = visible(token);
             let queries = Queries { queries: &queries, sinks, scale, first, end };
-            let cache = &caches[self.positions.segments[token]].heads[head];
-            attend_cached(self.compute.isa, &cache.view(), &queries, out);
+            let cache = &caches[(of(token) - from) * kv_heads + head];
+            attend_cached(self.compute.isa, cache, &queries, out);
         };
         let work = || {
             let seen: usize = (first..first + tokens).map(|token| visible(token).len()).sum();
-            let bytes = caches[0].heads[0].position_bytes() * kv_heads;
             Work {
-                bytes: (seen * bytes) as u64,
+                bytes: (seen * segments[from].cache.position_bytes()) as u64,
                 operations: (4 * seen * config.num_attention_heads * k) as u64,
             }
         };

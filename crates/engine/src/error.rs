@@ -67,6 +67,27 @@ pub enum EngineError {
         /// Bytes that they need.
         bytes: u64,
     },
+    /// A bound of a batch that leaves no room for a single request.
+    #[error("{name}: expected {min} or more, found {found}")]
+    BatchOption {
+        /// Field of [`BatchOptions`](crate::BatchOptions).
+        name: &'static str,
+        /// The least that it can be.
+        min: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// There is no room for the caches of a batch.
+    #[error(
+        "no memory for the cache: {bytes} bytes; choose fewer positions, sequences or snapshots"
+    )]
+    BatchMemory {
+        /// Bytes that are needed when all is in use.
+        bytes: u64,
+    },
+    /// Nothing to continue.
+    #[error("the prompt has no tokens")]
+    EmptyPrompt,
     /// A context that no session can have.
     #[error("context length {context_length}: expected 1 to {max} (max_position_embeddings)")]
     ContextLength {

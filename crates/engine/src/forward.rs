@@ -80,10 +80,9 @@ pub fn forward_batch(
     observer: &mut dyn Observer,
 ) -> Vec<f32> {
     let ForwardModel { config, weights, rope, compute } = model;
-    for Segment { cache, tokens, .. } in &*segments {
+    for Segment { cache, tokens, .. } in &mut *segments {
         assert!(!tokens.is_empty(), "forward: no tokens");
-        let room = cache.context_length() - cache.positions();
-        assert!(tokens.len() <= room, "forward: {} tokens, room for {room}", tokens.len());
+        assert!(cache.reserve(tokens.len()), "forward: no pages for {} tokens", tokens.len());
     }
     let _awake = compute.awake();
     let positions = Positions::new(rope, config.head_dim / 2, segments);

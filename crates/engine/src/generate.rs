@@ -117,7 +117,7 @@ impl Generation {
 }
 
 /// The log-probability of `token` and of the `n` most likely tokens.
-fn logprobs(logits: &[f32], token: TokenId, n: usize) -> TokenLogprobs {
+pub(crate) fn logprobs(logits: &[f32], token: TokenId, n: usize) -> TokenLogprobs {
     let logprob = log_probabilities(logits);
     let mut order: Vec<TokenId> = (0..logits.len() as TokenId).collect();
     let by_logit = |a: &TokenId, b: &TokenId| {

@@ -56,7 +56,8 @@ mod stop_strings;
 mod vocabulary;
 
 pub use batch::{
-    BatchDone, BatchEvent, BatchRequest, BatchStatus, BatchStop, Batcher, Constraint, Refused, Sink,
+    BatchDone, BatchEvent, BatchOptions, BatchRequest, BatchStatus, BatchStop, Batcher, Constraint,
+    PrefixFileError, Refused, Scheduler, Sink,
 };
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
 pub use compute::Compute;
@@ -66,12 +67,12 @@ pub use forward::{ForwardModel, LogitRows, Segment, forward, forward_batch};
 pub use generate::{GenerateParams, Generation, Step, StopReason, TokenLogprobs};
 pub use gptoss_kernels::Isa;
 pub use gptoss_kernels::cached_attention::CacheElement;
-pub use kv_cache::{CacheSnapshot, KvCache, cache_bytes};
+pub use kv_cache::{CacheSnapshot, KvCache, KvPool, cache_bytes};
 pub use memory::available_bytes;
 pub use observer::{Observer, Trace};
 pub use options::{EngineOptions, Precision, Speculation};
 pub use profile::ProfileRow;
-pub use prompt::{ChatOpening, fit_conversation};
+pub use prompt::{ChatOpening, fit_conversation, prompt_tokens};
 pub use reference::reference_forward;
 pub use rope::RotaryEmbedding;
 pub use sampler::{History, SamplingError, SamplingParams, argmax, log_probabilities, sample};

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::error::EngineError;
+
 /// Bytes that the system can give this process without swapping, if it tells: on Linux what
 /// `/proc/meminfo` calls available, or what the limit of the control group leaves.
 pub fn available_bytes() -> Option<u64> {
@@ -17,6 +19,23 @@ pub fn available_bytes() -> Option<u64> {
         max.saturating_sub(used.saturating_sub(files))
     });
     [system, group].into_iter().flatten().min()
+}
+
+/// Checks that `bytes` can be had.
+///
+/// # Errors
+/// What `refused` makes.
+pub(crate) fn check_memory(
+    bytes: u64,
+    refused: impl Fn() -> EngineError,
+) -> Result<(), EngineError> {
+    if available_bytes().is_some_and(|available| bytes > available) {
+        return Err(refused());
+    }
+    // Whether addresses for all of it can be had; the memory itself comes when it is used.
+    let mut probe = Vec::<u8>::new();
+    let probed = usize::try_from(bytes).map_err(|_| refused())?;
+    probe.try_reserve_exact(probed).map_err(|_| refused())
 }
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes.

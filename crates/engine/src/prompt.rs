@@ -51,7 +51,10 @@ impl ChatOpening {
 }
 
 /// The ids that the model continues, and those at their end that belong to the answer's header.
-pub(crate) fn prompt_tokens(
+///
+/// # Errors
+/// If the model cannot chat, or the conversation cannot be rendered.
+pub fn prompt_tokens(
     engine: &Engine,
     conversation: &Conversation,
 ) -> Result<(Vec<TokenId>, Vec<TokenId>), EngineError> {

@@ -44,6 +44,11 @@ struct Guess {
     right: usize,
 }
 
+/// Tokens that two sequences begin with.
+pub(crate) fn common(a: &[TokenId], b: &[TokenId]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
 /// New tokens of one of several sessions, for [`Engine::step`].
 pub struct Feed<'a> {
     /// The timeline that they are appended to.
@@ -249,7 +254,7 @@ impl Session {
     /// Cuts the cache back to the longest useful beginning of `tokens`; gives its length.
     fn keep_common(&mut self, tokens: &[TokenId]) -> usize {
         self.drop_guess(false);
-        let common = self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        let common = common(&self.tokens, tokens);
         if common == tokens.len() && common == self.tokens.len() && !self.logits.is_empty() {
             return common;
         }
@@ -268,11 +273,10 @@ impl Session {
         if wanted > 0 && self.cache.truncate(wanted) {
             return wanted;
         }
-        let snapshot = self.snapshot.as_ref().filter(|snapshot| {
-            snapshot.positions() <= wanted && snapshot.positions() <= self.cache.positions()
-        });
-        match snapshot {
-            Some(snapshot) => self.cache.restore(snapshot),
+        let wanted = wanted.min(self.cache.positions());
+        let snapshot = self.snapshot.as_ref();
+        match snapshot.and_then(|snapshot| Some((snapshot, snapshot.resumes_at(wanted)?))) {
+            Some((snapshot, at)) => self.cache.restore(snapshot, at),
             None => self.cache.clear(),
         }
         self.cache.positions()

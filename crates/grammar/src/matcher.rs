@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gptoss_engine::Constraint;
 use gptoss_harmony::{HarmonyEncoding, TokenId};
+use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
 use toktrie::{InferenceCapabilities, TokEnv};
 
@@ -43,12 +44,10 @@ impl Grammars {
     /// What of the specification cannot be enforced.
     pub fn constraint(&self, spec: &ConstraintSpec) -> Result<Box<dyn Constraint>, GrammarError> {
         let grammar = turn::grammar(spec, self.harmony.special())?;
-        // Each part alone first, so that an error names the part.
-        for part in grammar.grammars.iter().skip(1) {
-            let alone = llguidance::api::TopLevelGrammar::from_grammar(part.clone());
-            self.matcher(alone, &part_name(part.name.as_deref(), spec))?;
-        }
-        let mut matcher = self.matcher(grammar, "turn")?;
+        let mut matcher = match self.matcher(grammar.clone(), "turn") {
+            Ok(matcher) => matcher,
+            Err(error) => return Err(self.wrong_part(&grammar, spec).unwrap_or(error)),
+        };
         if matcher.consume_tokens(&spec.prefill).is_err() {
             let prefill = self.harmony.tokenizer().decode(&spec.prefill).unwrap_or_default();
             return Err(GrammarError::Prefill { prefill });
@@ -56,11 +55,15 @@ impl Grammars {
         Ok(Box::new(Turn { matcher }))
     }
 
-    fn matcher(
-        &self,
-        grammar: llguidance::api::TopLevelGrammar,
-        what: &str,
-    ) -> Result<Matcher, GrammarError> {
+    /// The error of the first part that is wrong by itself, with the name of the part.
+    fn wrong_part(&self, grammar: &TopLevelGrammar, spec: &ConstraintSpec) -> Option<GrammarError> {
+        grammar.grammars.iter().skip(1).find_map(|part| {
+            let alone = TopLevelGrammar::from_grammar(part.clone());
+            self.matcher(alone, &part_name(part.name.as_deref(), spec)).err()
+        })
+    }
+
+    fn matcher(&self, grammar: TopLevelGrammar, what: &str) -> Result<Matcher, GrammarError> {
         let error = |reason| GrammarError::Grammar { what: what.to_owned(), reason };
         let parser = self.factory.create_parser(grammar).map_err(|e| error(reason(&e)))?;
         let matcher = Matcher::new(Ok(parser));

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use crate::schema;
 use crate::spec::{BodyRule, CallRule, ConstraintSpec, GrammarError, ToolRule};
 
-/// Space between the elements of JSON: models write some, and one that may write it for ever does.
-const JSON_SPACE: &str = r"[ \n\t]{1,32}";
+/// Space between the elements of JSON: a space, or a new line with its indentation. A model that
+/// may write more of it, a small one at least, writes nothing else.
+const JSON_SPACE: &str = r" |\n[ \t]{0,32}";
 
 /// The grammar of a turn that follows `spec`.
 pub(crate) fn grammar(

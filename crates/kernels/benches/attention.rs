@@ -4,7 +4,8 @@
 //! For each element type, instruction set, number of heads and number of visible positions: the
 //! time per position and the share of a core's fused multiply-adds (two vectors a cycle at
 //! [`GIGAHERTZ`]) when one cache is read again and again, and time and bytes per second when many
-//! caches are read in turn, so that they come from memory. Every result is compared with plain
+//! caches are read in turn, so that they come from memory. A cache lies in one piece, or in pages
+//! of [`PAGE`] positions. Every result is compared with plain
 //! code first. Words after `--` choose rows: `-- F16 avx512` measures these only.
 
 use std::hint::black_box;
@@ -12,11 +13,14 @@ use std::time::Instant;
 
 use gptoss_kernels::Isa;
 use gptoss_kernels::cached_attention::{
-    CacheElement, CacheRows, CacheRowsMut, HeadCache, HeadCacheMut, Queries, attend_cached,
+    CacheElement, CacheRows, CacheRowsMut, HeadCache, HeadCacheMut, HeadPages, Queries,
+    attend_cached,
 };
 
 /// K of gpt-oss.
 const HEAD_DIM: usize = 64;
+/// Positions of a page.
+const PAGE: usize = 128;
 /// Clock of the machine that the figures of the log were taken on.
 const GIGAHERTZ: f64 = 2.5;
 /// Bytes of all caches together when they shall come from memory.
@@ -27,8 +31,8 @@ const MEASUREMENTS: usize = 40;
 
 fn main() {
     println!(
-        "{:>8} {:>8} {:>5} {:>8} {:>10} {:>7} {:>10} {:>6}",
-        "element", "isa", "heads", "context", "warm ns", "peak %", "cold ns", "GB/s"
+        "{:>8} {:>8} {:>5} {:>8} {:>6} {:>10} {:>7} {:>10} {:>6}",
+        "element", "isa", "heads", "context", "page", "warm ns", "peak %", "cold ns", "GB/s"
     );
     let words: Vec<String> = std::env::args().skip(1).filter(|w| !w.starts_with('-')).collect();
     let is_named = |word: &String| CacheElement::ALL.iter().any(|e| format!("{e:?}") == *word);
@@ -37,10 +41,12 @@ fn main() {
         if words.iter().any(|word| is_named(word) && *word != name) {
             continue;
         }
-        for context in [128, 4096, 32768] {
+        for (context, page) in
+            [(128, 128), (4096, 4096), (4096, PAGE), (32768, 32768), (32768, PAGE)]
+        {
             let bytes = context * element.position_bytes(HEAD_DIM);
-            let caches: Vec<Cache> = (0..COLD_BYTES.div_ceil(bytes) as u32)
-                .map(|seed| Cache::new(element, context, seed))
+            let caches: Vec<Vec<Cache>> = (0..COLD_BYTES.div_ceil(bytes) as u32)
+                .map(|seed| (0..context / page).map(|_| Cache::new(element, page, seed)).collect())
                 .collect();
             for heads in [8, 4, 1] {
                 for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
@@ -56,31 +62,34 @@ fn main() {
     }
 }
 
-fn rates(isa: Isa, caches: &[Cache], heads: usize, context: usize) {
+fn rates(isa: Isa, caches: &[Vec<Cache>], heads: usize, context: usize) {
     let (queries, sinks) = (noise(heads * HEAD_DIM, 1), vec![0.5; heads]);
     let scale = 1.0 / (HEAD_DIM as f32).sqrt();
     let q = Queries { queries: &queries, sinks: &sinks, scale, first: 0, end: context };
     let (mut out, mut expected) = (vec![0.0; queries.len()], vec![0.0; queries.len()]);
-    attend_cached(isa, &caches[0].view(), &q, &mut out);
-    attend_cached(Isa::PORTABLE, &caches[0].view(), &q, &mut expected);
+    let pages: Vec<Vec<HeadCache<'_>>> =
+        caches.iter().map(|pages| pages.iter().map(Cache::view).collect()).collect();
+    let views: Vec<HeadPages<'_>> = pages.iter().map(|pages| HeadPages::new(pages)).collect();
+    attend_cached(isa, &views[0], &q, &mut out);
+    attend_cached(Isa::PORTABLE, &views[0], &q, &mut expected);
     assert_eq!(out, expected, "{} differs", isa.name());
 
-    let views: Vec<HeadCache<'_>> = caches.iter().map(Cache::view).collect();
     let warm = nanoseconds(isa, &views[..1], &q, &mut out);
     let cold = nanoseconds(isa, &views, &q, &mut out);
     let lanes = if isa.name() == "avx512" { 16.0 } else { 8.0 };
-    let element = views[0].rows().element();
+    let element = views[0].element();
     println!(
-        "{:>8} {:>8} {heads:>5} {context:>8} {warm:>10.2} {:>7.1} {cold:>10.2} {:>6.1}",
+        "{:>8} {:>8} {heads:>5} {context:>8} {:>6} {warm:>10.2} {:>7.1} {cold:>10.2} {:>6.1}",
         format!("{element:?}"),
         isa.name(),
+        context / pages[0].len(),
         (2 * heads * HEAD_DIM) as f64 / warm / (2.0 * lanes * GIGAHERTZ) * 100.0,
         element.position_bytes(HEAD_DIM) as f64 / cold,
     );
 }
 
 /// The least time of all measurements, per position; they go on where the last one ended.
-fn nanoseconds(isa: Isa, views: &[HeadCache<'_>], q: &Queries<'_>, out: &mut [f32]) -> f64 {
+fn nanoseconds(isa: Isa, views: &[HeadPages<'_>], q: &Queries<'_>, out: &mut [f32]) -> f64 {
     let calls = POSITIONS.div_ceil(q.end);
     let mut views = views.iter().cycle();
     let times = (0..MEASUREMENTS).map(|_| {

@@ -2,10 +2,12 @@
 
 use crate::Finding;
 
-const PACKAGES_MAX: usize = 220;
+/// The program is 190 of them; HTTP, SQLite, OpenAPI, TOML and logs of the server are 54 more, and
+/// constrained decoding is 6. Each was built with as few features as will do.
+const PACKAGES_MAX: usize = 270;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("kernels", &[]),
     ("threads", &[]),
     ("harmony", &[]),
@@ -14,7 +16,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("grammar", &["harmony", "engine"]),
     ("hub", &["checkpoint"]),
     ("eval", &["harmony"]),
-    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub"]),
+    ("server", &["harmony", "checkpoint", "engine", "grammar"]),
+    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "server"]),
     ("xtask", &[]),
 ];
 

@@ -37,6 +37,13 @@ pub struct BatchRequest {
 pub trait Sink: Send {
     /// Takes an event; to break is to cancel, and then nothing follows.
     fn event(&mut self, event: BatchEvent) -> ControlFlow<()>;
+
+    /// Whether anybody still waits for what may come: asked before each step, also while the
+    /// request waits or its prompt is computed, when there is no event to break at. If not, nothing
+    /// follows.
+    fn is_wanted(&mut self) -> bool {
+        true
+    }
 }
 
 impl<F: FnMut(BatchEvent) -> ControlFlow<()> + Send> Sink for F {

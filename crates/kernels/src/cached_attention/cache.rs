@@ -1,7 +1,8 @@
-//! The cache of one kv head: a ring of rows, keys side by side in tiles, values row by row.
+//! The cache of one kv head: rows, keys side by side in tiles, values row by row.
 //!
-//! Position `p` lies in row `p mod capacity`. Sixteen keys stand side by side, so that the scores
-//! of sixteen positions fill the lanes of a vector and are never added across lanes.
+//! Position `p` lies in row `p mod capacity` of one [`HeadCache`], or in a list of pages of equal
+//! size in row `p mod capacity` of page `p / capacity`. Sixteen keys stand side by side, so that
+//! the scores of sixteen positions fill the lanes of a vector and are never added across lanes.
 //!
 //! | part           | shape                   | element `d` of the row `r`         |
 //! |----------------|-------------------------|------------------------------------|
@@ -9,6 +10,7 @@
 //! | values         | `[capacity, K]`         | `r·K + d`                          |
 //! | scales (Int8)  | `[capacity]` each       | of keys and of values              |
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::half::f16_to_f32;
@@ -146,9 +148,46 @@ impl<'a> HeadCache<'a> {
     }
 }
 
+/// Pages of one kv head that follow each other, of one size and element; a ring is a single page.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadPages<'a> {
+    pages: &'a [HeadCache<'a>],
+}
+
+impl<'a> HeadPages<'a> {
+    /// Position `p` lies in page `p / capacity`, modulo their number.
+    ///
+    /// # Panics
+    /// If there is no page, or they differ in capacity, `head_dim` or element.
+    pub fn new(pages: &'a [HeadCache<'a>]) -> HeadPages<'a> {
+        let kind = |page: &HeadCache<'_>| (page.head_dim, page.capacity, page.rows.element());
+        let first = pages.first().map(kind).expect("cache: no pages");
+        assert!(pages.iter().all(|page| kind(page) == first), "cache: pages of different shapes");
+        HeadPages { pages }
+    }
+
+    /// Rows of all pages.
+    pub const fn capacity(&self) -> usize {
+        self.pages.len() * self.pages[0].capacity
+    }
+
+    /// K.
+    pub const fn head_dim(&self) -> usize {
+        self.pages[0].head_dim
+    }
+
+    /// How the numbers are stored.
+    pub const fn element(&self) -> CacheElement {
+        self.pages[0].rows.element()
+    }
+}
+
 /// A number of a cache, widened without rounding.
 pub(super) trait Element: Copy {
     fn to_f32(self) -> f32;
+
+    /// The parts of a cache of this element.
+    fn parts(rows: CacheRows<'_>) -> Parts<'_, Self>;
 
     /// Sixteen of them in registers.
     #[cfg(target_arch = "x86_64")]
@@ -158,6 +197,14 @@ pub(super) trait Element: Copy {
 impl Element for f32 {
     fn to_f32(self) -> f32 {
         self
+    }
+
+    #[inline(always)]
+    fn parts(rows: CacheRows<'_>) -> Parts<'_, Self> {
+        match rows {
+            CacheRows::F32 { keys, values } => Parts { keys, values, scales: None },
+            _ => unreachable!("pages of one element, by which this version was chosen"),
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -173,6 +220,14 @@ impl Element for u16 {
         f16_to_f32(self)
     }
 
+    #[inline(always)]
+    fn parts(rows: CacheRows<'_>) -> Parts<'_, Self> {
+        match rows {
+            CacheRows::F16 { keys, values } => Parts { keys, values, scales: None },
+            _ => unreachable!("pages of one element, by which this version was chosen"),
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn widen<L: super::lanes::Lanes>(lanes: L, x: &[u16; TILE]) -> L::Vector {
@@ -186,6 +241,16 @@ impl Element for i8 {
         f32::from(self)
     }
 
+    #[inline(always)]
+    fn parts(rows: CacheRows<'_>) -> Parts<'_, Self> {
+        match rows {
+            CacheRows::Int8 { keys, values, key_scales, value_scales } => {
+                Parts { keys, values, scales: Some((key_scales, value_scales)) }
+            }
+            _ => unreachable!("pages of one element, by which this version was chosen"),
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn widen<L: super::lanes::Lanes>(lanes: L, x: &[i8; TILE]) -> L::Vector {
@@ -193,14 +258,20 @@ impl Element for i8 {
     }
 }
 
-/// A cache whose element type is known, in groups of sixteen.
+/// The parts of a [`HeadCache`] whose element is known.
+pub(super) struct Parts<'a, E> {
+    keys: &'a [E],
+    values: &'a [E],
+    /// Of keys and of values, of Int8.
+    scales: Option<(&'a [f32], &'a [f32])>,
+}
+
+/// Pages whose element type is known, read in blocks.
 pub(super) struct Rows<'a, E> {
+    pages: &'a [HeadCache<'a>],
+    blocks_of_page: usize,
     pub(super) head_dim: usize,
-    keys: &'a [[E; TILE]],
-    values: &'a [[E; TILE]],
-    /// Of Int8.
-    key_scales: Option<&'a [PerPosition]>,
-    value_scales: Option<&'a [PerPosition]>,
+    element: PhantomData<E>,
 }
 
 /// One number for each position of a block.
@@ -219,21 +290,12 @@ pub(super) struct Block<'a, E> {
     pub(super) visible: Range<usize>,
 }
 
-impl<'a, E> Rows<'a, E> {
-    /// The parts of a [`HeadCache`], which has checked their lengths.
-    pub(super) fn new(
-        head_dim: usize,
-        keys: &'a [E],
-        values: &'a [E],
-        scales: Option<(&'a [f32], &'a [f32])>,
-    ) -> Self {
-        Rows {
-            head_dim,
-            keys: keys.as_chunks().0,
-            values: values.as_chunks().0,
-            key_scales: scales.map(|(keys, _)| keys.as_chunks().0.as_chunks().0),
-            value_scales: scales.map(|(_, values)| values.as_chunks().0.as_chunks().0),
-        }
+impl<'a, E: Element> Rows<'a, E> {
+    /// The rows of pages of this element.
+    pub(super) fn new(pages: &HeadPages<'a>) -> Self {
+        let HeadCache { head_dim, capacity, .. } = pages.pages[0];
+        let blocks_of_page = capacity / BLOCK;
+        Rows { pages: pages.pages, blocks_of_page, head_dim, element: PhantomData }
     }
 
     /// The blocks that hold any of the positions `first..end`, in order: indices of
@@ -244,17 +306,20 @@ impl<'a, E> Rows<'a, E> {
 
     /// The positions `64·index..64·(index + 1)`, of which `first..end` are visible.
     ///
-    /// A block never wraps, because the capacity is a multiple of its length. Where the ring is
+    /// A block lies in one page, because the capacity is a multiple of its length. Where a ring is
     /// full, the first and the last block may be the same rows, with different rows visible.
+    #[inline(always)]
     pub(super) fn block(&self, index: usize, first: usize, end: usize) -> Block<'a, E> {
         let groups = BLOCK * self.head_dim / TILE;
-        let place = index % (self.keys.len() / groups);
+        let page = &self.pages[index / self.blocks_of_page % self.pages.len()];
+        let place = index % self.blocks_of_page;
+        let Parts { keys, values, scales } = E::parts(page.rows);
         let start = index * BLOCK;
         Block {
-            keys: &self.keys[place * groups..][..groups],
-            values: &self.values[place * groups..][..groups],
-            key_scales: self.key_scales.map(|scales| &scales[place]),
-            value_scales: self.value_scales.map(|scales| &scales[place]),
+            keys: &keys.as_chunks().0[place * groups..][..groups],
+            values: &values.as_chunks().0[place * groups..][..groups],
+            key_scales: scales.map(|(keys, _)| &keys.as_chunks().0.as_chunks().0[place]),
+            value_scales: scales.map(|(_, values)| &values.as_chunks().0.as_chunks().0[place]),
             visible: first.saturating_sub(start)..(end - start).min(BLOCK),
         }
     }

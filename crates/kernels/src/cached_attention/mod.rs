@@ -7,7 +7,8 @@
 //!
 //! The order of every sum is in `docs/numerics.md`, "Attention over the cache". A result depends
 //! on the query, the sink, the visible positions and what is cached for these, and on nothing
-//! else: not on the size of the ring, on invisible rows, on other heads or on the instruction set.
+//! else: not on the size of a ring or of pages, on invisible rows, on other heads or on the
+//! instruction set.
 //!
 //! Reading order: `cache` (layout), `store` (a position is written), `portable` (the definition),
 //! `lanes` (sixteen numbers in registers), `online_softmax` and `vector` (the fast version).
@@ -24,7 +25,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
-pub use cache::{BLOCK, CacheElement, CacheRows, HEAD_DIM_MAX, HeadCache, TILE, supports};
+pub use cache::{
+    BLOCK, CacheElement, CacheRows, HEAD_DIM_MAX, HeadCache, HeadPages, TILE, supports,
+};
 pub use store::{CacheRowsMut, HeadCacheMut};
 
 use cache::{Element, Rows};
@@ -59,20 +62,17 @@ pub struct Queries<'a> {
 /// not visible are not used, whatever they hold.
 ///
 /// # Panics
-/// If the lengths do not belong together, or more positions are visible than the ring has rows.
-pub fn attend_cached(isa: Isa, cache: &HeadCache<'_>, q: &Queries<'_>, out: &mut [f32]) {
+/// If the lengths do not belong together, or more positions are visible than the pages have rows.
+pub fn attend_cached(isa: Isa, cache: &HeadPages<'_>, q: &Queries<'_>, out: &mut [f32]) {
     assert_eq!(q.queries.len(), q.sinks.len() * cache.head_dim(), "attend_cached: queries");
     assert_eq!(q.queries.len(), out.len(), "attend_cached: out");
     assert!(q.first <= q.end, "attend_cached: positions {}..{}", q.first, q.end);
     let (visible, capacity) = (q.end - q.first, cache.capacity());
     assert!(visible <= capacity, "attend_cached: {visible} positions in {capacity} rows");
-    let k = cache.head_dim();
-    match cache.rows() {
-        CacheRows::F32 { keys, values } => on(isa, &Rows::new(k, keys, values, None), q, out),
-        CacheRows::F16 { keys, values } => on(isa, &Rows::new(k, keys, values, None), q, out),
-        CacheRows::Int8 { keys, values, key_scales, value_scales } => {
-            on(isa, &Rows::new(k, keys, values, Some((key_scales, value_scales))), q, out)
-        }
+    match cache.element() {
+        CacheElement::F32 => on(isa, &Rows::<f32>::new(cache), q, out),
+        CacheElement::F16 => on(isa, &Rows::<u16>::new(cache), q, out),
+        CacheElement::Int8 => on(isa, &Rows::<i8>::new(cache), q, out),
     }
 }
 

@@ -50,7 +50,7 @@ impl Cache {
 
     fn attend(&mut self, isa: Isa, q: &Queries<'_>) -> Vec<f32> {
         let mut out = vec![7.0; q.queries.len()];
-        attend_cached(isa, &self.writer().as_cache(), q, &mut out);
+        attend_cached(isa, &HeadPages::new(&[self.writer().as_cache()]), q, &mut out);
         out
     }
 
@@ -174,6 +174,41 @@ fn the_result_does_not_depend_on_the_ring_or_on_other_heads() {
         }
     }
     assert_eq!(compared, 3 * 4 * 8 * Isa::available().count());
+}
+
+#[test]
+fn the_result_does_not_depend_on_pages() {
+    let (head_dim, end) = (32, 1000);
+    let mut compared = 0;
+    for element in CacheElement::ALL {
+        let heads = Heads::new(5, head_dim);
+        let mut whole = written(element, head_dim, 1024, end);
+        for page in [64, 128, 192, 256] {
+            // Garbage in every row that is not written.
+            let mut pages: Vec<Cache> = (0..end.div_ceil(page))
+                .map(|_| Cache::filled(element, head_dim, page, f32::NAN))
+                .collect();
+            for position in 0..end {
+                let [key, value] = row(head_dim, position);
+                pages[position / page].writer().store(position, &key, &value);
+            }
+            let mut writers: Vec<_> = pages.iter_mut().map(Cache::writer).collect();
+            let views: Vec<_> = writers.iter_mut().map(|writer| writer.as_cache()).collect();
+            let views = HeadPages::new(&views);
+            for isa in Isa::available() {
+                for (first, end) in [(0, 1), (0, 64), (0, 65), (100, 300), (0, end), (640, end)] {
+                    let q = heads.see(first, end);
+                    let mut found = vec![7.0; q.queries.len()];
+                    attend_cached(isa, &views, &q, &mut found);
+                    let expected = whole.attend(isa, &q);
+                    let what = (isa.name(), element, page, first, end);
+                    assert_eq!(bits(&found), bits(&expected), "{what:?}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 3 * 4 * 6 * Isa::available().count());
 }
 
 #[test]

@@ -25,13 +25,17 @@ pub(super) fn attend<L: Lanes, E: Element>(
         let mut heads = Heads::new(sinks);
         let out = out.as_chunks_mut().0;
         let blocks = Rows::<E>::blocks(q.first, q.end);
-        for index in blocks.clone() {
-            let block = rows.block(index, q.first, q.end);
+        let mut present = blocks.clone().next().map(|index| rows.block(index, q.first, q.end));
+        let mut index = blocks.start;
+        while let Some(block) = present {
+            index += 1;
+            let next = (index < blocks.end).then(|| rows.block(index, q.first, q.end));
             // After the last block nothing more is read; its own keys are at hand.
-            let next = rows.block((index + 1).min(blocks.end - 1), q.first, q.end);
+            let next_keys = next.as_ref().map_or(block.keys, |next| next.keys);
             heads.score(lanes, &block, queries, q.scale);
             lanes.run(Weigh { heads: &mut heads, block: &block });
-            heads.accumulate(lanes, &block, next.keys, out);
+            heads.accumulate(lanes, &block, next_keys, out);
+            present = next;
         }
         lanes.run(Finish { heads: &heads, out });
     }

@@ -369,14 +369,15 @@ unsafe fn transposed(rows: &Rows, at: usize) -> [__m512i; 4] {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn scales_of<const L: u8>(reader: &Reader, b: usize) -> __m512 {
+    let at = b * layout_of(L).scale_stride();
     if L == Q8_0 {
         // SAFETY: a block has 34 bytes.
-        let halves = unsafe { words(&reader.scales, b * 34) };
+        let halves = unsafe { words(&reader.scales, at) };
         return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves));
     }
     let exponents = if L == MXFP4_GGUF {
         // SAFETY: a block has 17 bytes.
-        unsafe { words(&reader.scales, b * 17) }
+        unsafe { words(&reader.scales, at) }
     } else if reader.blocks < 4 {
         // SAFETY: the caller promises the block.
         unsafe { single_bytes(&reader.scales, b) }
