@@ -21,11 +21,13 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use gptoss_eval::aggregate::{TaskScores, group_score};
 use gptoss_eval::data::{Data, Source};
+use gptoss_eval::model::EvalModel;
+use gptoss_eval::plan::Cost;
 use gptoss_eval::request::{PromptOptions, questions};
 use gptoss_eval::results::{
     Manifest, ModelRecord, SamplingRecord, Store, TaskRecord, read, scores,
 };
-use gptoss_eval::run::{Run, RunCost, run_task};
+use gptoss_eval::run::{Run, run_task};
 use gptoss_eval::table::results_json;
 use gptoss_eval::task::{TaskGroup, find};
 use serde_json::Value;
@@ -95,7 +97,7 @@ fn prompts(data: &Data, golden: &Path) -> usize {
 }
 
 /// The scores of a task on the stub, through a results file.
-fn run(data: &Data, name: &str, shots: usize) -> (Vec<TaskScores>, RunCost) {
+fn run(data: &Data, name: &str, shots: usize) -> (Vec<TaskScores>, Cost) {
     let gsm8k = data.split(Source { folder: "gsm8k", split: "test", subset: None });
     let mut model = Stub::new(&gsm8k.expect("gsm8k").docs);
     let set = find(name).expect("a task");
@@ -110,15 +112,12 @@ fn run(data: &Data, name: &str, shots: usize) -> (Vec<TaskScores>, RunCost) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("run.jsonl");
     let mut store = Store::open(&path, &manifest).expect("a results file");
-    let mut cost = RunCost::default();
     for (task, asked) in set.tasks.iter().zip(&asked) {
         let progress = &mut |_: &_| ();
-        let mut run = Run { model: &mut model, store: &mut store, sampling: &sampling, progress };
-        let of_task = run_task(&mut run, task, &asked.questions).expect("answers");
-        cost.samples += of_task.samples;
-        cost.plan += of_task.plan;
+        let mut run = Run { model: &mut model, log: &mut store, sampling: &sampling, progress };
+        run_task(&mut run, task, &asked.questions).expect("answers");
     }
-    (scores(&read(&path).expect("results")), cost)
+    (scores(&read(&path).expect("results")), model.cost())
 }
 
 /// The whole of MMLU. The independent script sums subjects in alphabetical order; the harness, and
@@ -146,7 +145,7 @@ fn all_of_mmlu(data: &Data, expected: &str) -> usize {
             sorted.value, errors[0], ours.value, errors[1]
         );
         failures += usize::from([sorted.value, errors[0]] != expected);
-        println!("mmlu {shots} shots: {:?}", cost.plan);
+        println!("mmlu {shots} shots: {:?}", cost);
     }
     failures
 }

@@ -67,29 +67,51 @@ impl Data {
     /// # Errors
     /// If there is no such file, or a line is no JSON object.
     pub fn split(&self, source: Source<'_>) -> Result<Split, EvalError> {
+        let place = self.place(source)?;
+        if let Some(path) = self.find(&place) {
+            return self.read(&path, |_| true);
+        }
+        match (self.shared(source), source.subset) {
+            (Some(path), Some((subset, field))) => {
+                let of_subset = |doc: &Doc| doc.get(field).and_then(Value::as_str) == Some(subset);
+                self.read(&path, of_subset)
+            }
+            _ => Err(self.missing(&place)),
+        }
+    }
+
+    /// Whether there is a file with the documents of a split.
+    ///
+    /// # Errors
+    /// If a part of the source is no name of a file.
+    pub fn has(&self, source: Source<'_>) -> Result<bool, EvalError> {
+        let place = self.place(source)?;
+        Ok(self.find(&place).or_else(|| self.shared(source)).is_some())
+    }
+
+    /// Where the documents of a split, or of its subject, have a file of their own.
+    ///
+    /// # Errors
+    /// If a part of the source is no name of a file.
+    pub fn place(&self, source: Source<'_>) -> Result<PathBuf, EvalError> {
         for part in [Some(source.folder), Some(source.split), source.subset.map(|s| s.0)] {
             if let Some(part) = part.filter(|part| !is_plain_name(part)) {
                 return Err(EvalError::Refused(format!("data: `{part}` is no name of a file")));
             }
         }
-        let folder = self.root.join(source.folder);
-        let split = source.split;
-        let (whole, all) = (format!("{split}.jsonl"), format!("all_{split}.jsonl"));
-        if let Some((subset, field)) = source.subset {
-            if let Some(path) = self.find(&folder.join(split).join(format!("{subset}.jsonl"))) {
-                return self.read(&path, |_| true);
-            }
-            let path = self.find(&folder.join(&all)).or_else(|| self.find(&folder.join(&whole)));
-            if let Some(path) = path {
-                let of_subset = |doc: &Doc| doc.get(field).and_then(Value::as_str) == Some(subset);
-                return self.read(&path, of_subset);
-            }
-            return Err(self.missing(&folder.join(split).join(format!("{subset}.jsonl"))));
-        }
-        match self.find(&folder.join(&whole)) {
-            Some(path) => self.read(&path, |_| true),
-            None => Err(self.missing(&folder.join(whole))),
-        }
+        let (folder, split) = (self.root.join(source.folder), source.split);
+        Ok(match source.subset {
+            Some((subset, _)) => folder.join(split).join(format!("{subset}.jsonl")),
+            None => folder.join(format!("{split}.jsonl")),
+        })
+    }
+
+    /// The file that has the documents of all subjects.
+    fn shared(&self, source: Source<'_>) -> Option<PathBuf> {
+        source.subset?;
+        let (folder, split) = (self.root.join(source.folder), source.split);
+        let names = [format!("all_{split}.jsonl"), format!("{split}.jsonl")];
+        names.iter().find_map(|name| self.find(&folder.join(name)))
     }
 
     /// The file, or its packed form.

@@ -66,6 +66,9 @@ pub enum EvalError {
         /// Expected and found.
         message: String,
     },
+    /// The caller asked to stop; what was finished before is kept.
+    #[error("interrupted")]
+    Interrupted,
     /// The model could not answer.
     #[error("model: {0}")]
     Model(String),

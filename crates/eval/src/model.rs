@@ -1,7 +1,7 @@
 //! What an evaluation needs of a model: an engine or a client of a server implements it.
 
 use crate::EvalError;
-use crate::plan::Plan;
+use crate::plan::{Cost, Plan};
 use crate::tokens::{Encoder, Limit};
 
 /// The log-likelihood of a continuation.
@@ -84,4 +84,7 @@ pub trait EvalModel {
         requests: &[GenerateRequest],
         done: Done<'_, Generated>,
     ) -> Result<(), EvalError>;
+
+    /// What it has computed for prompts so far, also when a call ended with an error.
+    fn cost(&self) -> Cost;
 }

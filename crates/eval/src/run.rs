@@ -8,9 +8,9 @@ use crate::filter::{Filter, Matcher, cut_at_stops};
 use crate::grade::{AnyGrader, Verdict};
 use crate::metric::{choice_score, pick};
 use crate::model::{EvalModel, GeneratePrompt, GenerateRequest, Generated, Scored};
-use crate::plan::{Cost, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::request::{Pair, Prompt, Question};
-use crate::results::{Answer, Key, Sample, SamplingRecord, Store};
+use crate::results::{Answer, Key, Sample, SampleLog, SamplingRecord};
 use crate::task::{Gold, Kind, Task};
 use crate::tokens::{encode_pair, truncate};
 use sha2::{Digest, Sha256};
@@ -156,17 +156,6 @@ fn prompt_sha256(prompt: &Prompt) -> String {
     }
 }
 
-/// What running a task cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RunCost {
-    /// Documents that were finished.
-    pub samples: usize,
-    /// Tokens of log-likelihoods, naive and computed.
-    pub plan: Cost,
-    /// Tokens that were generated.
-    pub generated_tokens: usize,
-}
-
 /// Asks a model what is missing of a task and appends it.
 ///
 /// # Errors
@@ -176,7 +165,7 @@ pub fn run_task(
     run: &mut Run<'_>,
     task: &Task,
     questions: &[Question],
-) -> Result<RunCost, EvalError> {
+) -> Result<(), EvalError> {
     let scorer = Scorer::new(task)?;
     match task.file.kind {
         Kind::MultipleChoice => run.score(&scorer, questions),
@@ -184,12 +173,12 @@ pub fn run_task(
     }
 }
 
-/// A model and the file that its answers go to.
+/// A model and where its answers go.
 pub struct Run<'a> {
     /// The model.
     pub model: &'a mut dyn EvalModel,
-    /// The file.
-    pub store: &'a mut Store,
+    /// Where finished documents go.
+    pub log: &'a mut dyn SampleLog,
     /// How answers are sampled.
     pub sampling: &'a SamplingRecord,
     /// Told of each finished document.
@@ -204,18 +193,17 @@ struct Open<'q> {
 }
 
 impl Run<'_> {
-    fn score(&mut self, scorer: &Scorer<'_>, questions: &[Question]) -> Result<RunCost, EvalError> {
-        let mut cost = RunCost::default();
+    fn score(&mut self, scorer: &Scorer<'_>, questions: &[Question]) -> Result<(), EvalError> {
         let is_missing = |question: &&Question| {
             let task = scorer.task.name.clone();
-            !self.store.is_done(&Key { task, doc: question.doc, repeat: 0 })
+            !self.log.is_done(&Key { task, doc: question.doc, repeat: 0 })
         };
         let missing: Vec<&Question> = questions.iter().filter(is_missing).collect();
         let mut rest = missing.as_slice();
         while !rest.is_empty() {
             let (requests, mut open, owners) = self.requests(scorer.task, &mut rest)?;
             let plan = Plan::new(&requests);
-            let Run { model, store, progress, .. } = self;
+            let Run { model, log, progress, .. } = self;
             model.score(&plan, &mut |request, scored| {
                 let (document, choice) = owners[request];
                 let document = &mut open[document];
@@ -225,9 +213,8 @@ impl Run<'_> {
                 let all: Option<Vec<Scored>> = document.scored.iter().copied().collect();
                 if let Some(all) = all {
                     let sample = scorer.choices(document.question, &all, document.lost);
-                    store.append(&sample)?;
+                    log.append(&sample)?;
                     progress(&sample);
-                    cost.samples += 1;
                 }
                 Ok(())
             })?;
@@ -235,9 +222,8 @@ impl Run<'_> {
                 let doc = lost.question.doc;
                 return Err(EvalError::Model(format!("document {doc} did not come back")));
             }
-            cost.plan += plan.cost;
         }
-        Ok(cost)
+        Ok(())
     }
 
     /// The requests of the next documents, as many as are planned together.
@@ -272,7 +258,7 @@ impl Run<'_> {
         &mut self,
         scorer: &Scorer<'_>,
         questions: &[Question],
-    ) -> Result<RunCost, EvalError> {
+    ) -> Result<(), EvalError> {
         let is_chat = scorer.task.file.kind == Kind::Chat;
         let repeats = if is_chat { self.sampling.repeats.max(1) } else { 1 };
         let mut owners = Vec::new();
@@ -280,28 +266,27 @@ impl Run<'_> {
         for repeat in 0..repeats {
             for question in questions {
                 let key = Key { task: scorer.task.name.clone(), doc: question.doc, repeat };
-                if !self.store.is_done(&key) {
+                if !self.log.is_done(&key) {
                     requests.push(request(scorer.task, question, repeat, self.sampling));
                     owners.push((question, repeat));
                 }
             }
         }
-        let mut cost = RunCost::default();
-        let Run { model, store, progress, .. } = self;
+        let mut answers = 0;
+        let Run { model, log, progress, .. } = self;
         model.generate(&requests, &mut |request, generated| {
             let (question, repeat) = owners[request];
-            cost.generated_tokens += generated.tokens;
             let sample = scorer.text(question, repeat, generated)?;
-            store.append(&sample)?;
+            log.append(&sample)?;
             progress(&sample);
-            cost.samples += 1;
+            answers += 1;
             Ok(())
         })?;
-        if cost.samples != owners.len() {
-            let lost = owners.len() - cost.samples;
+        if answers != owners.len() {
+            let lost = owners.len() - answers;
             return Err(EvalError::Model(format!("{lost} texts did not come back")));
         }
-        Ok(cost)
+        Ok(())
     }
 }
 

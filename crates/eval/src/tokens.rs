@@ -78,6 +78,21 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// The longest sequence of the model.
+    pub fn max_length(self) -> usize {
+        match self {
+            Self::Direct { max_length } | Self::Api { max_length } => max_length,
+        }
+    }
+
+    /// As whom it cuts: `hf` or `api`, the names of the harness for the two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct { .. } => "hf",
+            Self::Api { .. } => "api",
+        }
+    }
+
     /// Ids of a pair that are kept, from its end.
     fn pair_len(self) -> usize {
         match self {

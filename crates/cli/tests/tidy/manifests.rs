@@ -15,9 +15,9 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
     ("grammar", &["harmony", "engine"]),
     ("hub", &["checkpoint"]),
-    ("eval", &["harmony"]),
+    ("eval", &["harmony", "engine"]),
     ("server", &["harmony", "checkpoint", "engine", "grammar"]),
-    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "server"]),
+    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "eval", "server"]),
     ("xtask", &[]),
 ];
 

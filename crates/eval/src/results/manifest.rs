@@ -43,6 +43,18 @@ pub struct ModelRecord {
     pub tokenizer_sha256: String,
     /// Longest sequence.
     pub max_length: usize,
+    /// As whom it cuts longer ones, see [`Limit::name`](crate::tokens::Limit::name).
+    #[serde(default)]
+    pub cut: String,
+    /// Whether the token that begins sequences stands before every text.
+    #[serde(default)]
+    pub begins: bool,
+    /// Arithmetic that decides the bits, such as `fast`.
+    #[serde(default)]
+    pub precision: String,
+    /// Numbers of the cache, such as `f16`.
+    #[serde(default)]
+    pub kv_cache: String,
 }
 
 /// A task as it was run.
@@ -126,6 +138,38 @@ impl Manifest {
         same.model.name = String::new();
         same.environment.clear();
         sha256_hex(&serde_json::to_string(&same).unwrap_or_default())
+    }
+
+    /// What of another manifest differs, in words, among what decides the results.
+    pub fn differences(&self, other: &Manifest) -> Vec<&'static str> {
+        let names = |manifest: &Manifest| -> Vec<String> {
+            manifest.tasks.iter().map(|task| task.name.clone()).collect()
+        };
+        let of_tasks = |part: fn(&TaskRecord, &TaskRecord) -> bool| {
+            let mut both = self.tasks.iter().zip(&other.tasks);
+            names(self) == names(other) && both.any(|(a, b)| part(a, b))
+        };
+        let (a, b) = (&self.model, &other.model);
+        let computing = |model: &ModelRecord| (model.precision.clone(), model.kv_cache.clone());
+        let reading = |model: &ModelRecord| (model.max_length, model.cut.clone(), model.begins);
+        [
+            ("the form of the file", self.format != other.format),
+            ("the model", a.sha256 != b.sha256),
+            ("the tokenizer", a.tokenizer_sha256 != b.tokenizer_sha256),
+            ("precision or cache", computing(a) != computing(b)),
+            ("context, cut or first token", reading(a) != reading(b)),
+            ("the tasks", names(self) != names(other)),
+            ("task files", of_tasks(|a, b| a.file_sha256 != b.file_sha256)),
+            ("data", of_tasks(|a, b| a.data_sha256 != b.data_sha256)),
+            ("the number of examples", of_tasks(|a, b| a.shots != b.shots)),
+            ("the limit", self.limit != other.limit),
+            ("the seed of examples", self.shots_seed != other.shots_seed),
+            ("repeats, effort, sampling or seed", self.sampling != other.sampling),
+        ]
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name)
+        .collect()
     }
 
     /// How often a document of a task is answered: only sampled answers are worth repeating.

@@ -9,8 +9,8 @@ mod scores;
 mod store;
 mod verify;
 
-pub use manifest::{Manifest, ModelRecord, SamplingRecord, TaskRecord};
-pub use sample::{Answer, Key, Sample};
+pub use manifest::{GroupRecord, Manifest, ModelRecord, SamplingRecord, TaskRecord};
+pub use sample::{Answer, Key, Sample, SampleLog};
 pub use scores::{ChatScores, chat_scores, scores};
 pub use store::{Session, Store, Stored, read};
-pub use verify::{Difference, Verification, choose, compare};
+pub use verify::{Difference, Rerun, Verification, choose, compare};

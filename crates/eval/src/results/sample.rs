@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::EvalError;
 use crate::grade::Verdict;
 
 /// What tells documents of a run apart.
@@ -15,6 +16,18 @@ pub struct Key {
     pub doc: usize,
     /// Which answer to it, from 0.
     pub repeat: usize,
+}
+
+/// Where finished documents go.
+pub trait SampleLog {
+    /// Whether a document is finished, or not wanted.
+    fn is_done(&self, key: &Key) -> bool;
+
+    /// Takes a finished document.
+    ///
+    /// # Errors
+    /// If it cannot be kept, or is there already.
+    fn append(&mut self, sample: &Sample) -> Result<(), EvalError>;
 }
 
 /// A finished document.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, Manifest};
-use super::sample::{Key, Sample};
+use super::sample::{Key, Sample, SampleLog};
 use crate::EvalError;
 
 /// Documents between two flushes to the disk.
@@ -134,8 +134,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the results file of a run, or begins it. What is finished already is in
-    /// [`Store::is_done`].
+    /// Opens the results file of a run, or begins it. What is finished already stays so.
     ///
     /// # Errors
     /// If it cannot be written, another process writes it, or it is of another run.
@@ -154,8 +153,8 @@ impl Store {
             Store { path: path.to_path_buf(), file, done: BTreeSet::new(), unsynced: 0 };
         match stored {
             Some(stored) if stored.manifest.fingerprint() != manifest.fingerprint() => {
-                let message = "the file is of another run (model, tasks, data, seeds or settings \
-                               differ); choose another file";
+                let parts = stored.manifest.differences(manifest).join(", ");
+                let message = format!("the file is of another run ({parts}); choose another file");
                 Err(EvalError::results(path, message))
             }
             Some(stored) => {
@@ -170,30 +169,9 @@ impl Store {
         }
     }
 
-    /// Whether a document is finished.
-    pub fn is_done(&self, key: &Key) -> bool {
-        self.done.contains(key)
-    }
-
     /// How many documents are finished.
     pub fn done_len(&self) -> usize {
         self.done.len()
-    }
-
-    /// Appends a finished document.
-    ///
-    /// # Errors
-    /// If it cannot be written, or is there already.
-    pub fn append(&mut self, sample: &Sample) -> Result<(), EvalError> {
-        let key = sample.key();
-        if self.done.contains(&key) {
-            let message = format!("document {} of `{}` again", key.doc, key.task);
-            return Err(EvalError::results(&self.path, message));
-        }
-        self.write(&LineRef::Sample(sample))?;
-        self.done.insert(key);
-        self.unsynced += 1;
-        if self.unsynced >= SYNC_SAMPLES { self.sync() } else { Ok(()) }
     }
 
     /// Appends what a session cost, and flushes to the disk.
@@ -215,5 +193,23 @@ impl Store {
     fn sync(&mut self) -> Result<(), EvalError> {
         self.unsynced = 0;
         self.file.sync_data().map_err(EvalError::io(&self.path))
+    }
+}
+
+impl SampleLog for Store {
+    fn is_done(&self, key: &Key) -> bool {
+        self.done.contains(key)
+    }
+
+    fn append(&mut self, sample: &Sample) -> Result<(), EvalError> {
+        let key = sample.key();
+        if self.done.contains(&key) {
+            let message = format!("document {} of `{}` again", key.doc, key.task);
+            return Err(EvalError::results(&self.path, message));
+        }
+        self.write(&LineRef::Sample(sample))?;
+        self.done.insert(key);
+        self.unsynced += 1;
+        if self.unsynced >= SYNC_SAMPLES { self.sync() } else { Ok(()) }
     }
 }

@@ -1,9 +1,12 @@
 //! Running a part of a file again: which documents, and what differs.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::sample::{Answer, Key, Sample};
+use super::sample::{Answer, Key, Sample, SampleLog};
 use super::store::Stored;
+use crate::EvalError;
 use crate::python::random::Random;
 
 /// A document that came out otherwise.
@@ -30,6 +33,38 @@ pub struct Verification {
     pub logprob_distance_max: f64,
     /// Documents that differ by more than the tolerance.
     pub differences: Vec<Difference>,
+}
+
+/// Documents that are run again, in memory.
+#[derive(Debug, Default)]
+pub struct Rerun {
+    /// Documents that are wanted and not there.
+    wanted: BTreeSet<Key>,
+    /// Documents that are there.
+    pub samples: Vec<Sample>,
+}
+
+impl Rerun {
+    /// Wants these documents.
+    pub fn new(wanted: impl IntoIterator<Item = Key>) -> Rerun {
+        Rerun { wanted: wanted.into_iter().collect(), samples: Vec::new() }
+    }
+}
+
+impl SampleLog for Rerun {
+    fn is_done(&self, key: &Key) -> bool {
+        !self.wanted.contains(key)
+    }
+
+    fn append(&mut self, sample: &Sample) -> Result<(), EvalError> {
+        let key = sample.key();
+        if !self.wanted.remove(&key) {
+            let message = format!("document {} of `{}` was not asked for", key.doc, key.task);
+            return Err(EvalError::Refused(message));
+        }
+        self.samples.push(sample.clone());
+        Ok(())
+    }
 }
 
 /// A random part of the finished documents, in their order; all of them if there are fewer.

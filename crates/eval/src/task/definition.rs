@@ -234,6 +234,20 @@ impl Task {
         Source { folder: &self.file.data.folder, split, subset }
     }
 
+    /// Data set and configuration on the hub, if the file names one.
+    ///
+    /// # Errors
+    /// If the template of the configuration fails.
+    pub fn hub(&self) -> Result<Option<(String, String)>, EvalError> {
+        let data = &self.file.data;
+        let Some(repo) = data.hub.clone() else { return Ok(None) };
+        let config = match data.hub_config {
+            Some(_) => self.render("data.hub_config", &self.fields(&Doc::new()), 0)?,
+            None => "default".to_string(),
+        };
+        Ok(Some((repo, config)))
+    }
+
     /// The fields of a document as templates see them, with the subject of a family: `subject` as
     /// files name it, `subject_words` with spaces.
     pub fn fields(&self, doc: &Doc) -> Value {

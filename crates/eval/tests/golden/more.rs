@@ -116,7 +116,7 @@ fn scored(
     let mut store = Store::open(path, &manifest).unwrap();
     let mut model = Writer(Stub::new(&[]));
     let progress = &mut |_: &_| ();
-    let mut run = Run { model: &mut model, store: &mut store, sampling: &sampling, progress };
+    let mut run = Run { model: &mut model, log: &mut store, sampling: &sampling, progress };
     run_task(&mut run, task, &asked.questions).unwrap();
     results_json(&scores(&read(path).unwrap()))
 }

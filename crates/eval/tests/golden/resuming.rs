@@ -37,7 +37,7 @@ fn session(setting: &Setting, fail_after: Option<usize>) -> (usize, bool) {
     model.fail_after = fail_after;
     let sampling = SamplingRecord::default();
     let progress = &mut |_: &_| ();
-    let mut run = Run { model: &mut model, store: &mut store, sampling: &sampling, progress };
+    let mut run = Run { model: &mut model, log: &mut store, sampling: &sampling, progress };
     let is_finished = run_task(&mut run, &setting.task, &setting.questions).is_ok();
     if is_finished {
         store.finish(&Session { samples: 1, ..Session::default() }).unwrap();

@@ -34,7 +34,7 @@ fn run(names: &[&str], sampling: &SamplingRecord) -> (tempfile::TempDir, std::pa
     let mut model = Stub::new(&gsm8k());
     for (task, questions) in &work {
         let (progress, sampling) = (&mut |_: &_| (), sampling);
-        let mut run = Run { model: &mut model, store: &mut store, sampling, progress };
+        let mut run = Run { model: &mut model, log: &mut store, sampling, progress };
         run_task(&mut run, task, questions).unwrap();
     }
     (folder, path)

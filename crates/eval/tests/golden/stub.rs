@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gptoss_eval::EvalError;
 use gptoss_eval::data::Doc;
 use gptoss_eval::model::{Done, EvalModel, GeneratePrompt, GenerateRequest, Generated, Scored};
-use gptoss_eval::plan::{Plan, Want};
+use gptoss_eval::plan::{Cost, Plan, Want};
 use gptoss_eval::tokens::{Encoder, Limit};
 
 /// CRC-32 of IEEE 802.3, as zlib computes it, of one more byte.
@@ -43,6 +43,8 @@ pub struct Stub {
     pub fail_after: Option<usize>,
     /// Answers that were given.
     pub given: usize,
+    /// Of the plans that were computed to their end.
+    cost: Cost,
 }
 
 impl Stub {
@@ -51,7 +53,7 @@ impl Stub {
         let text = |doc: &Doc, field: &str| doc[field].as_str().unwrap().to_string();
         let answer = |doc| text(doc, "answer").split("#### ").nth(1).unwrap().to_string();
         let answers = gsm8k.iter().map(|doc| (text(doc, "question"), answer(doc))).collect();
-        Stub { answers, fail_after: None, given: 0 }
+        Stub { answers, fail_after: None, given: 0, cost: Cost::default() }
     }
 
     fn give(&mut self) -> Result<(), EvalError> {
@@ -112,7 +114,12 @@ impl EvalModel for Stub {
             }
             ends.push(crc);
         }
+        self.cost += plan.cost;
         Ok(())
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost
     }
 
     fn generate(
