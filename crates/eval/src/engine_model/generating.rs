@@ -165,8 +165,7 @@ impl EngineModel {
                            message that carries it";
             return Err(EvalError::Refused(message.into()));
         }
-        let mut messages =
-            ChatOpening { effort, ..ChatOpening::default() }.messages(&self.engine);
+        let mut messages = ChatOpening { effort, ..ChatOpening::default() }.messages(&self.engine);
         messages.push(Message::new(Role::User, user));
         prompt_tokens(&self.engine, &Conversation::new(messages)).map_err(failed)
     }
@@ -247,8 +246,7 @@ impl Sink for Collector {
         match event {
             BatchEvent::Started { cached_tokens } => self.cached_tokens = cached_tokens,
             BatchEvent::Token(step) => {
-                let is_complete =
-                    self.answer.as_mut().is_none_or(|answer| answer.push(step.token));
+                let is_complete = self.answer.as_mut().is_none_or(|answer| answer.push(step.token));
                 if is_complete {
                     self.send(|answer| Ok(answer.finish(false)));
                     return ControlFlow::Break(());

@@ -15,7 +15,8 @@ fn request() -> RowsRequest {
 }
 
 fn page(from: usize, len: usize) -> Value {
-    let row = |i: usize| json!({ "row_idx": i, "row": { "z": i, "a": "é" }, "truncated_cells": [] });
+    let row =
+        |i: usize| json!({ "row_idx": i, "row": { "z": i, "a": "é" }, "truncated_cells": [] });
     let rows: Vec<Value> = (from..from + len).map(row).collect();
     json!({ "features": [], "rows": rows, "num_rows_total": TOTAL, "partial": false })
 }
