@@ -21,6 +21,7 @@ use super::subject::Subject;
 use super::summary;
 use super::tasks;
 use crate::bench::stop_on_interrupt;
+use crate::opening_args::has_own_frame;
 use crate::terminal::say;
 
 /// A task with its questions.
@@ -48,6 +49,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = stop_on_interrupt()?;
     let subject = Subject::load(&args.setting())?;
+    if args.sampling().effort.is_some() && has_own_frame(&subject.engine) {
+        bail!(
+            "{}: not supported: --effort; the model was trained without the system message that \
+             carries it",
+            args.model
+        );
+    }
     if let Some(warning) = tasks::warning(&subject.engine, &asked) {
         say(&warning);
     }
@@ -58,8 +66,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         environment: subject.environment(),
         ..Manifest::new(&args.run_name(), subject.record.clone(), args.sampling())
     };
+    let model = subject.model(&stop)?;
     let store = Store::open(&output, &manifest)?;
-    let mut work = Work { model: subject.model(&stop)?, store, manifest };
+    let mut work = Work { model, store, manifest };
     let is_finished = work.run(&planned)?;
     drop(work);
     finish(args, &output, is_finished)
