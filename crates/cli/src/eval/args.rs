@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use gptoss_engine::EngineOptions;
 use gptoss_eval::request::PromptOptions;
 use gptoss_eval::results::SamplingRecord;
@@ -160,6 +160,9 @@ impl RunArgs {
             if is_set && !has(&[Kind::Chat, Kind::Generate]) {
                 bail!("{flag}: none of the tasks generates text");
             }
+        }
+        if self.limit == Some(0) {
+            bail!("--limit: expected at least 1");
         }
         if temperature.is_some_and(|t| !(t.is_finite() && t >= 0.0)) {
             bail!("--temperature: expected 0 or more");

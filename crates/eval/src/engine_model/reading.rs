@@ -85,7 +85,7 @@ mod tests {
         let mut sums = Sums::new(&plan);
         // exp: 1, 3 and 4, 4.
         let first = sums.add(&read(0, 1), &[0.0, 3f32.ln()]).unwrap();
-        assert_eq!(first, []);
+        assert!(first.is_empty());
         let second = sums.add(&read(1, 0), &[4f32.ln(), 4f32.ln()]).unwrap();
         let [(0, scored)] = second[..] else { panic!("{second:?}") };
         assert!((scored.logprob - (3.0f64 / 4.0 / 2.0).ln()).abs() < 1e-6, "{scored:?}");

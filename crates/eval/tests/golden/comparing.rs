@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use gptoss_eval::compare::{CompareOptions, Comparison, compare, html, markdown};
 use gptoss_eval::grade::Verdict;
 use gptoss_eval::results::{
-    Answer, Manifest, ModelRecord, Sample, SamplingRecord, Session, Store, Stored, TaskRecord, read,
+    Answer, Manifest, ModelRecord, Sample, SampleLog, SamplingRecord, Session, Store, Stored,
+    TaskRecord, read,
 };
 
 const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=\"alert('2')\">|`&<!--";

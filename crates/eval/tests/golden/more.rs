@@ -6,7 +6,7 @@ use std::path::Path;
 use gptoss_eval::EvalError;
 use gptoss_eval::data::sha256_hex;
 use gptoss_eval::model::{Done, EvalModel, GeneratePrompt, GenerateRequest, Generated, Scored};
-use gptoss_eval::plan::Plan;
+use gptoss_eval::plan::{Cost, Plan};
 use gptoss_eval::request::{Prompt, PromptOptions, questions};
 use gptoss_eval::results::{
     Manifest, ModelRecord, SamplingRecord, Store, TaskRecord, read, scores,
@@ -66,6 +66,10 @@ impl EvalModel for Writer {
             done(i, Generated { text, ..Generated::default() })?;
         }
         Ok(())
+    }
+
+    fn cost(&self) -> Cost {
+        self.0.cost()
     }
 }
 
