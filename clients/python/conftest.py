@@ -12,12 +12,16 @@ KEY = "test-key"
 CACHE = tempfile.TemporaryDirectory(prefix="clients-")
 
 
-def server(name: str) -> str:
-    """The address of a server, such as `http://127.0.0.1:40000`."""
-    variable = f"CLIENTS_{name.upper()}_URL"
+def setting(variable: str) -> str:
+    """What the starter of the suites says in the environment."""
     if variable not in os.environ:
         pytest.exit(f"{variable} is not set: start the suites with `cargo xtask clients`", 2)
     return os.environ[variable]
+
+
+def server(name: str) -> str:
+    """The address of a server, such as `http://127.0.0.1:40000`."""
+    return setting(f"CLIENTS_{name.upper()}_URL")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,6 +53,12 @@ def scripted_url() -> str:
 def limited_url() -> str:
     """A server with the key `test-key` that takes one request at a time."""
     return server("limited") + "/v1"
+
+
+@pytest.fixture(scope="session")
+def program() -> str:
+    """The path of the program."""
+    return setting("CLIENTS_PROGRAM")
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,11 @@ pub fn nano() -> Result<Model, CheckpointError> {
     Model::open_embedded(NANO, &NANO_FILES)
 }
 
+/// A file of the embedded model, as it lies in `models/nano`.
+pub fn nano_file(name: &str) -> Option<&'static [u8]> {
+    NANO_FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ mod bench_serve;
 mod chat;
 mod completions;
 mod doctor;
+mod eval;
 mod generate;
 mod generate_json;
 mod generate_raw;
@@ -51,6 +52,7 @@ enum Command {
     Logits(logits::LogitsArgs),
     Show(show::ShowArgs),
     Bench(bench::BenchArgs),
+    Eval(Box<eval::EvalArgs>),
     Doctor(doctor::DoctorArgs),
     Synth(synth::SynthArgs),
     Pull(pull::PullArgs),
@@ -85,6 +87,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Logits(args) => logits::run(args),
         Command::Show(args) => show::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Pull(args) => pull::run(args),

@@ -5,7 +5,7 @@
 //! [`settings`] (environment), [`progress`], `http` (redirects, retries, the token), [`tree`]
 //! (what the hub has), [`select`] (what a model needs), `cache` (the layout on disk), `snapshot`
 //! (what is there), [`store`] (our own names), `download` (one file), [`pull`] (all of them),
-//! [`models`] (list), [`remove`].
+//! [`rows`] (documents of a data set), [`models`] (list), [`remove`].
 //!
 //! # Example
 //! ```no_run
@@ -30,6 +30,7 @@ pub mod pull;
 pub mod remote_path;
 pub mod remove;
 pub mod repo;
+pub mod rows;
 pub mod select;
 pub mod settings;
 pub mod store;
@@ -49,5 +50,6 @@ pub use pull::{Hub, Plan, PlannedFile, PullRequest, Pulled};
 pub use remote_path::RemotePath;
 pub use remove::{Removal, near_names};
 pub use repo::{RepoId, parse_model};
+pub use rows::RowsRequest;
 pub use select::Wanted;
 pub use settings::{Patience, Settings, Token};

@@ -83,12 +83,13 @@ fn try_test(root: &Path, request: &Request, counts: &mut Counts) -> Result<(), S
     for suite in &request.suites {
         programs.push((suite, environment::install(root, *suite)?));
     }
-    let servers = Servers::start(root, &build(root)?)?;
+    let program = build(root)?;
+    let servers = Servers::start(root, &program)?;
     let mut failed = Vec::new();
     for (suite, folder) in &programs {
         let mut command = suite.command(root, folder)?;
         command.args(&request.arguments).envs(servers.variables());
-        command.env("CLIENTS_ROOT", root);
+        command.env("CLIENTS_ROOT", root).env("CLIENTS_PROGRAM", &program);
         command.env("CLIENTS_TOOL_CASES", root.join("clients/scripted/tool_cases.jsonl"));
         if let Outcome::Failed(reason) = counted(suite.runner(), command, counts) {
             failed.push(format!("{suite:?}: {reason}"));

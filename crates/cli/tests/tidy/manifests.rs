@@ -7,7 +7,7 @@ use crate::Finding;
 const PACKAGES_MAX: usize = 270;
 
 /// For each crate the crates of ours that it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("kernels", &[]),
     ("threads", &[]),
     ("harmony", &[]),
@@ -15,8 +15,9 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("engine", &["kernels", "threads", "harmony", "checkpoint"]),
     ("grammar", &["harmony", "engine"]),
     ("hub", &["checkpoint"]),
+    ("eval", &["harmony", "engine"]),
     ("server", &["harmony", "checkpoint", "engine", "grammar"]),
-    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "server"]),
+    ("cli", &["kernels", "threads", "harmony", "checkpoint", "engine", "hub", "eval", "server"]),
     ("xtask", &[]),
 ];
 

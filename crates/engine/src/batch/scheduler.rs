@@ -77,7 +77,7 @@ impl Scheduler {
         let pool = KvPool::new(shape, options.pages());
         let status = BatchStatus {
             pages: pool.pages(),
-            page_positions: pool.page_positions(),
+            page_positions: KvPool::PAGE_POSITIONS,
             ..BatchStatus::default()
         };
         let state = State {

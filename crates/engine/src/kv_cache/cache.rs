@@ -53,7 +53,7 @@ impl KvCache {
 
     /// An empty cache for up to `context_length` positions, whose pages come from `pool` when they
     /// are needed.
-    pub(crate) fn in_pool(pool: &KvPool, context_length: usize) -> KvCache {
+    pub fn in_pool(pool: &KvPool, context_length: usize) -> KvCache {
         let rings = Rings::new(pool.shape(), context_length);
         KvCache { pool: pool.clone(), pages: Vec::new(), rings, positions: 0, context_length }
     }
@@ -89,6 +89,16 @@ impl KvCache {
         }
         self.positions = positions;
         true
+    }
+
+    /// Another sequence with the same beginning. The pages are shared until one of the two writes
+    /// into the last of them; the windows of the sliding layers are copied.
+    pub fn fork(&self) -> KvCache {
+        let mut fork = KvCache::in_pool(&self.pool, self.context_length);
+        if self.positions > 0 {
+            fork.resume(self.pages().to_vec(), &self.snapshot(), self.positions);
+        }
+        fork
     }
 
     /// What a return to the present position will need and later positions overwrite: the windows
@@ -135,7 +145,7 @@ impl KvCache {
     ///
     /// # Panics
     /// If they are more than the context has room for.
-    pub(crate) fn reserve(&mut self, tokens: usize) -> bool {
+    pub fn reserve(&mut self, tokens: usize) -> bool {
         let end = self.positions + tokens;
         let room = self.context_length - self.positions;
         assert!(tokens <= room, "cache: {tokens} tokens, room for {room}");

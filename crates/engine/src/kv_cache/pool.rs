@@ -7,8 +7,13 @@
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gptoss_checkpoint::ModelConfig;
+use gptoss_kernels::cached_attention::CacheElement;
+
 use super::rows::HeadRows;
 use super::shape::{CacheShape, PAGE};
+use crate::error::EngineError;
+use crate::memory::check_memory;
 
 /// A bounded number of pages of the cache. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -41,6 +46,26 @@ struct PageRows {
 }
 
 impl KvPool {
+    /// Positions of a page.
+    pub const PAGE_POSITIONS: usize = PAGE;
+
+    /// A pool of `pages` pages for caches of a model. Memory comes when a page is first used; that
+    /// there is room for all of them is checked here.
+    ///
+    /// # Errors
+    /// [`EngineError::HeadDim`] if heads are of a width that the kernels do not know, and
+    /// [`EngineError::BatchMemory`] if there is no room.
+    pub fn of_model(
+        config: &ModelConfig,
+        pages: usize,
+        element: CacheElement,
+    ) -> Result<KvPool, EngineError> {
+        let shape = CacheShape::new(config, element)?;
+        let bytes = shape.page_bytes().saturating_mul(pages as u64);
+        check_memory(bytes, || EngineError::BatchMemory { bytes })?;
+        Ok(KvPool::new(shape, pages))
+    }
+
     /// A pool of `pages` pages. Memory comes when a page is first used.
     pub(crate) fn new(shape: CacheShape, pages: usize) -> KvPool {
         KvPool(Arc::new(Parts { shape, pages, state: Mutex::default() }))
@@ -54,11 +79,6 @@ impl KvPool {
     /// Pages that are held by sequences or kept for later ones.
     pub fn pages_used(&self) -> usize {
         self.0.lock().used
-    }
-
-    /// Positions of a page.
-    pub fn page_positions(&self) -> usize {
-        PAGE
     }
 
     pub(crate) fn shape(&self) -> &CacheShape {

@@ -4,6 +4,7 @@ mod faults;
 mod hostile;
 mod local;
 mod pulls;
+mod rows;
 #[path = "../server/mod.rs"]
 mod server;
 

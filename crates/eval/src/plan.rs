@@ -1,0 +1,309 @@
+//! Which tokens are computed once for many requests: a tree of shared beginnings.
+//!
+//! The five examples of an MMLU subject are computed once for all its questions, a question once
+//! for its choices, and four answers of one token come from one forward pass, because the last
+//! token of a request is only looked up and never computed.
+
+use gptoss_harmony::TokenId;
+
+use crate::tokens::TokenPair;
+
+/// What is wanted of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// The log-probabilities of the ids behind the context.
+    Score(TokenPair),
+    /// The text that follows.
+    Generate(Vec<TokenId>),
+}
+
+impl Request {
+    /// The ids that have to be computed.
+    fn computed(&self) -> &[TokenId] {
+        match self {
+            Request::Score(pair) => &pair.ids[..pair.ids.len().saturating_sub(1)],
+            Request::Generate(ids) => ids,
+        }
+    }
+}
+
+/// What is read from the logits behind a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// The log-probability of this token.
+    Token(TokenId),
+    /// Where generation begins.
+    Next,
+}
+
+/// A place of a node at which logits are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    /// The token of the node behind which the logits are.
+    pub offset: usize,
+    /// Which request asks, by its place in what was planned.
+    pub request: usize,
+    /// What is read.
+    pub want: Want,
+}
+
+/// Tokens that follow those of the parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What is computed before; a root has nothing before it. Smaller than the node's own place.
+    pub parent: Option<usize>,
+    /// Tokens before this node.
+    pub start: usize,
+    /// The tokens of this node.
+    pub tokens: Vec<TokenId>,
+    /// Sorted by offset, then by request.
+    pub reads: Vec<Read>,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Requests that were planned.
+    pub requests: usize,
+    /// Tokens that a client computes that asks one request after the other.
+    pub naive_tokens: usize,
+    /// Tokens that the plan computes.
+    pub computed_tokens: usize,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.requests += other.requests;
+        self.naive_tokens += other.naive_tokens;
+        self.computed_tokens += other.computed_tokens;
+    }
+}
+
+/// Requests as a forest of shared beginnings.
+///
+/// Nodes are in depth-first order: a cache that is cut back to [`Node::start`] holds what the next
+/// node needs. Reads of a request, taken by node and offset, are its tokens from left to right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// For each request the number of its reads.
+    pub reads: Vec<usize>,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+/// A node in the making. The lower part of a node that is cut in two keeps its place.
+struct Draft {
+    parent: Option<usize>,
+    /// Which request, in sorted order, came first through this node.
+    first: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Plan {
+    /// Plans requests. A request without ids to compute asks for nothing and gets no reads.
+    pub fn new(requests: &[Request]) -> Plan {
+        let mut order: Vec<usize> = (0..requests.len()).collect();
+        order.sort_by(|a, b| requests[*a].computed().cmp(requests[*b].computed()));
+        let (drafts, leaves) = drafts(requests, &order);
+        let mut by_place: Vec<usize> = (0..drafts.len()).collect();
+        by_place.sort_by_key(|i| (drafts[*i].first, drafts[*i].start));
+        let mut place_of = vec![0; drafts.len()];
+        for (place, draft) in by_place.iter().enumerate() {
+            place_of[*draft] = place;
+        }
+        let node = |draft: &usize| {
+            let draft = &drafts[*draft];
+            let ids = requests[order[draft.first]].computed();
+            Node {
+                parent: draft.parent.map(|parent| place_of[parent]),
+                start: draft.start,
+                tokens: ids[draft.start..draft.end].to_vec(),
+                reads: Vec::new(),
+            }
+        };
+        let mut plan = Plan {
+            nodes: by_place.iter().map(node).collect(),
+            reads: vec![0; requests.len()],
+            cost: Cost { requests: requests.len(), ..Cost::default() },
+        };
+        for (sorted, leaf) in leaves.iter().enumerate() {
+            if let Some(leaf) = leaf {
+                plan.add_reads(order[sorted], &requests[order[sorted]], place_of[*leaf]);
+            }
+        }
+        for node in &mut plan.nodes {
+            node.reads.sort_by_key(|read| (read.offset, read.request));
+        }
+        plan.cost.naive_tokens = requests.iter().map(|request| request.computed().len()).sum();
+        plan.cost.computed_tokens = plan.nodes.iter().map(|node| node.tokens.len()).sum();
+        plan
+    }
+
+    /// Enters what a request reads, from its last token up the path.
+    fn add_reads(&mut self, request: usize, asked: &Request, leaf: usize) {
+        let mut node = leaf;
+        let mut read = |nodes: &mut [Node], place: usize, want| {
+            while nodes[node].start > place {
+                let Some(parent) = nodes[node].parent else { return };
+                node = parent;
+            }
+            let offset = place - nodes[node].start;
+            nodes[node].reads.push(Read { offset, request, want });
+        };
+        match asked {
+            Request::Generate(ids) => {
+                read(&mut self.nodes, ids.len() - 1, Want::Next);
+                self.reads[request] = 1;
+            }
+            Request::Score(pair) => {
+                for place in (pair.context_len..pair.ids.len()).rev() {
+                    read(&mut self.nodes, place - 1, Want::Token(pair.ids[place]));
+                }
+                self.reads[request] = pair.ids.len() - pair.context_len;
+            }
+        }
+    }
+}
+
+/// Nodes of the tree, and for each request in sorted order the lowest node of its path.
+fn drafts(requests: &[Request], order: &[usize]) -> (Vec<Draft>, Vec<Option<usize>>) {
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut leaves: Vec<Option<usize>> = Vec::new();
+    // The path of the request before, from the root.
+    let mut path: Vec<usize> = Vec::new();
+    let mut before: &[TokenId] = &[];
+    for (sorted, request) in order.iter().enumerate() {
+        let ids = requests[*request].computed();
+        let shared = ids.iter().zip(before).take_while(|(a, b)| a == b).count();
+        while path.last().is_some_and(|node| drafts[*node].start >= shared) {
+            path.pop();
+        }
+        if let Some(last) = path.last().copied()
+            && drafts[last].end > shared
+        {
+            let Draft { parent, first, start, .. } = drafts[last];
+            drafts.push(Draft { parent, first, start, end: shared });
+            let upper = drafts.len() - 1;
+            drafts[last].parent = Some(upper);
+            drafts[last].start = shared;
+            path.pop();
+            path.push(upper);
+        }
+        if ids.len() > shared {
+            let parent = path.last().copied();
+            drafts.push(Draft { parent, first: sorted, start: shared, end: ids.len() });
+            path.push(drafts.len() - 1);
+        }
+        leaves.push(path.last().copied());
+        before = ids;
+    }
+    (drafts, leaves)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn score(context: &[TokenId], continuation: &[TokenId]) -> Request {
+        let ids = [context, continuation].concat();
+        Request::Score(TokenPair { ids, context_len: context.len(), lost: 0 })
+    }
+
+    /// The ids from the root to a read.
+    fn path(plan: &Plan, node: usize, offset: usize) -> Vec<TokenId> {
+        let mut ids = plan.nodes[node].tokens[..=offset].to_vec();
+        let mut at = plan.nodes[node].parent;
+        while let Some(node) = at {
+            ids.splice(0..0, plan.nodes[node].tokens.iter().copied());
+            at = plan.nodes[node].parent;
+        }
+        ids
+    }
+
+    /// Every read stands behind the right ids, all of them are there in order, and no node is
+    /// computed twice.
+    fn check(requests: &[Request]) {
+        let plan = Plan::new(requests);
+        let mut found: Vec<Vec<Want>> = vec![Vec::new(); requests.len()];
+        for (i, node) in plan.nodes.iter().enumerate() {
+            assert!(!node.tokens.is_empty());
+            assert!(node.parent.is_none_or(|parent| parent < i));
+            let siblings = plan.nodes.iter().filter(|other| other.parent == node.parent);
+            assert_eq!(siblings.filter(|other| other.tokens[0] == node.tokens[0]).count(), 1);
+            for read in &node.reads {
+                let before = path(&plan, i, read.offset);
+                let ids = match &requests[read.request] {
+                    Request::Score(pair) => &pair.ids,
+                    Request::Generate(ids) => ids,
+                };
+                assert_eq!(before, ids[..before.len()]);
+                assert_eq!(before.len(), node.start + read.offset + 1);
+                match read.want {
+                    Want::Token(token) => assert_eq!(ids[before.len()], token),
+                    Want::Next => assert_eq!(before.len(), ids.len()),
+                }
+                found[read.request].push(read.want);
+            }
+        }
+        for (request, found) in requests.iter().zip(&found) {
+            let expected = match request {
+                Request::Score(pair) => {
+                    pair.ids[pair.context_len..].iter().map(|id| Want::Token(*id)).collect()
+                }
+                Request::Generate(_) => vec![Want::Next],
+            };
+            assert_eq!(*found, expected);
+        }
+        let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+        assert_eq!(plan.reads, counts);
+    }
+
+    #[test]
+    fn four_letters_cost_one_forward() {
+        let context = [1, 2, 3, 4, 5];
+        let requests: Vec<Request> = (10..14).map(|letter| score(&context, &[letter])).collect();
+        let plan = Plan::new(&requests);
+        assert_eq!(plan.nodes.len(), 1);
+        assert_eq!(plan.nodes[0].reads.len(), 4);
+        assert_eq!(plan.cost, Cost { requests: 4, naive_tokens: 20, computed_tokens: 5 });
+        check(&requests);
+    }
+
+    #[test]
+    fn examples_and_questions_are_shared() {
+        let requests = [
+            score(&[1, 2, 3, 4], &[9, 8]),
+            score(&[1, 2, 3, 4], &[9, 7]),
+            score(&[1, 2, 5], &[6]),
+            Request::Generate(vec![1, 2, 5]),
+            Request::Generate(vec![1]),
+            score(&[7], &[1]),
+        ];
+        check(&requests);
+        let plan = Plan::new(&requests);
+        assert_eq!(plan.cost.computed_tokens, "1 2 3 4 9 5 7".split(' ').count());
+        assert_eq!(plan.cost.naive_tokens, 5 + 5 + 3 + 3 + 1 + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_finds_its_reads(
+            lists in prop::collection::vec(prop::collection::vec(0u32..3, 2..9), 0..24),
+            cuts in prop::collection::vec(1usize..9, 24),
+        ) {
+            let request = |(ids, cut): (&Vec<TokenId>, &usize)| match cut {
+                8 => Request::Generate(ids.clone()),
+                cut => {
+                    let context_len = (*cut).min(ids.len() - 1);
+                    Request::Score(TokenPair { ids: ids.clone(), context_len, lost: 0 })
+                }
+            };
+            check(&lists.iter().zip(&cuts).map(request).collect::<Vec<_>>());
+        }
+    }
+}
