@@ -26,6 +26,7 @@ mod sampling_args;
 mod serve;
 mod show;
 mod synth;
+mod template;
 mod terminal;
 mod tokenizer_args;
 mod tokens;
@@ -61,6 +62,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
     Harmony(harmony::HarmonyArgs),
+    Template(template::TemplateArgs),
 }
 
 fn main() -> ExitCode {
@@ -93,6 +95,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Tokenize(args) => tokens::tokenize(args),
         Command::Detokenize(args) => tokens::detokenize(args),
         Command::Harmony(args) => harmony::run(args),
+        Command::Template(args) => template::run(args),
     }
 }
 
