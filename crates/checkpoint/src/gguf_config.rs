@@ -3,7 +3,7 @@
 //! Source of the keys: gguf-py/gguf/constants.py and src/models/openai-moe.cpp of llama.cpp, and
 //! Ollama's variant of them (architecture `gptoss`), which leaves some out.
 
-use crate::chat::ChatDefaults;
+use crate::chat::{self, ChatDefaults};
 use crate::config::{LayerType, ModelConfig, YarnScaling};
 use crate::config_json::{
     LAYERS_MAX, RMS_NORM_EPS, ROPE_THETA, SLIDING_WINDOW, SWIGLU_LIMIT, YARN, alternating,
@@ -201,7 +201,7 @@ fn rope_scaling(keys: &Keys) -> Result<Option<YarnScaling>, CheckpointError> {
     }))
 }
 
-/// Stop tokens and sampling.
+/// Stop tokens, sampling and template.
 pub(crate) fn chat(metadata: &Metadata) -> Result<ChatDefaults, CheckpointError> {
     let ids = |key: &str| -> Result<Vec<u32>, CheckpointError> {
         let Some(list) = metadata.integers(key)? else { return Ok(Vec::new()) };
@@ -216,9 +216,22 @@ pub(crate) fn chat(metadata: &Metadata) -> Result<ChatDefaults, CheckpointError>
             }
         }
     }
+    let bos_token_id = ids("tokenizer.ggml.bos_token_id")?.first().copied();
+    let unknown_token_id = ids("tokenizer.ggml.unknown_token_id")?.first().copied();
+    let tokens = metadata.strings("tokenizer.ggml.tokens")?;
+    let text = |id: Option<u32>| Some(tokens?.iter().nth(id? as usize)?.to_owned());
+    const TEMPLATE: &str = "tokenizer.chat_template";
+    let place = || Place::Field(TEMPLATE.to_owned());
+    let template = metadata.string(TEMPLATE)?;
+    let template = template.map(|text| chat::template(&metadata.file, place(), text));
     Ok(ChatDefaults {
+        add_bos_token: metadata.flag("tokenizer.ggml.add_bos_token")?,
+        chat_template: template.transpose()?,
+        bos_token: text(bos_token_id),
+        eos_token: text(ids("tokenizer.ggml.eos_token_id")?.first().copied()),
+        unk_token: text(unknown_token_id),
         eos_token_ids,
-        bos_token_id: ids("tokenizer.ggml.bos_token_id")?.first().copied(),
+        bos_token_id,
         temperature: metadata.number("general.sampling.temp")?,
         top_p: metadata.number("general.sampling.top_p")?,
         top_k: metadata.count("general.sampling.top_k")?,

@@ -324,6 +324,14 @@ impl Metadata {
         }
     }
 
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, CheckpointError> {
+        match self.values.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.invalid(key, "true or false", other.describe())),
+        }
+    }
+
     pub(crate) fn string(&self, key: &str) -> Result<Option<&str>, CheckpointError> {
         match self.values.get(key) {
             None => Ok(None),

@@ -27,6 +27,7 @@ mod sampling_args;
 mod serve;
 mod show;
 mod synth;
+mod template;
 mod terminal;
 mod tokenizer_args;
 mod tokens;
@@ -63,6 +64,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
     Harmony(harmony::HarmonyArgs),
+    Template(template::TemplateArgs),
 }
 
 fn main() -> ExitCode {
@@ -96,6 +98,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Tokenize(args) => tokens::tokenize(args),
         Command::Detokenize(args) => tokens::detokenize(args),
         Command::Harmony(args) => harmony::run(args),
+        Command::Template(args) => template::run(args),
     }
 }
 

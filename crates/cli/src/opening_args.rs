@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::Args;
-use gptoss_engine::{ChatOpening, Engine};
+use gptoss_engine::{ChatOpening, Engine, PromptSetting};
 use gptoss_harmony::ReasoningEffort;
 
 /// Flags of every command that talks to a model.
@@ -24,19 +24,27 @@ pub struct OpeningArgs {
 impl OpeningArgs {
     /// The opening, if the model can be told all of it.
     pub fn opening(&self, engine: &Engine) -> anyhow::Result<ChatOpening> {
-        if has_own_frame(engine) && (self.effort.is_some() || self.date.is_some()) {
-            bail!(
-                "{}: not supported: --effort and --date; the model was trained without the system \
-                 message that carries them",
-                engine.model().path.display()
-            );
-        }
+        let given = [self.effort.is_some(), self.date.is_some()];
+        check_settings(engine, ["--effort", "--date"], given)?;
         Ok(ChatOpening {
             effort: self.effort,
             instructions: self.system.clone(),
             date: self.date.clone(),
         })
     }
+}
+
+/// Refuses what was given of effort and date, under these names, if the model cannot be told it.
+pub fn check_settings(engine: &Engine, names: [&str; 2], given: [bool; 2]) -> anyhow::Result<()> {
+    let settings = [PromptSetting::Effort, PromptSetting::Date];
+    let reasons = settings.map(|setting| setting.why_not(engine));
+    let Some(why) = reasons.iter().zip(given).find_map(|(why, given)| why.filter(|_| given)) else {
+        return Ok(());
+    };
+    let refused = names.iter().zip(reasons).filter(|(_, why)| why.is_some());
+    let refused: Vec<&str> = refused.map(|(name, _)| *name).collect();
+    let model = engine.model().path.display();
+    bail!("{model}: not supported: {}: {why}", refused.join(" and "))
 }
 
 /// Whether the model's files replace harmony's system message.

@@ -1,11 +1,9 @@
-//! A conversation to a streamed answer: harmony, session and sampler together.
+//! A conversation to a streamed answer: chat format, session and sampler together.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use gptoss_harmony::parse::{
-    MessageEnd, MessageHeader, ParseEvent, ParseOptions, Repair, StreamParser,
-};
+use gptoss_harmony::parse::{AnswerParser, MessageEnd, MessageHeader, ParseEvent, Repair};
 use gptoss_harmony::{Content, Conversation, Message, Role, TokenId};
 
 use crate::error::EngineError;
@@ -136,7 +134,7 @@ pub struct ChatDone {
 pub struct ChatStream<'a> {
     session: &'a mut Session,
     generation: Generation,
-    parser: StreamParser,
+    parser: AnswerParser,
     stop: StopStrings,
     /// Text of the current message as it was given out, if stop strings apply to it.
     shown: Option<String>,
@@ -173,7 +171,7 @@ impl<'a> ChatStream<'a> {
         let started = Instant::now();
         request.sampling.validate()?;
         let engine = session.engine().clone();
-        let harmony = engine.harmony()?;
+        let format = engine.chat_format()?;
         let (prompt, prefill) = prompt_tokens(&engine, &request.conversation)?;
         let room = session.context_length();
         if prompt.len() >= room {
@@ -181,16 +179,13 @@ impl<'a> ChatStream<'a> {
             return Err(EngineError::ContextFull { tokens, context_length: room });
         }
         let synced = session.sync_with(&prompt, progress)?;
-        let mut parser =
-            StreamParser::new(harmony, ParseOptions::completion(request.conversation.tool_names()));
-        for token in prefill {
-            parser.push(token);
-        }
+        let tools = request.conversation.tool_names();
+        let (parser, _) = AnswerParser::begin(format, tools, &prefill);
         let generation = Generation::new(
             session,
             GenerateParams {
                 sampling: request.sampling,
-                stop_tokens: harmony.stop_tokens(),
+                stop_tokens: format.stop_tokens(),
                 max_tokens: request.max_tokens.unwrap_or(usize::MAX),
                 top_logprobs: request.top_logprobs,
             },

@@ -3,10 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use gptoss_checkpoint::{Model, ModelConfig};
-use gptoss_harmony::{HarmonyEncoding, Tokenizer};
+use gptoss_harmony::{ChatFormat, HarmonyEncoding, Tokenizer};
 use gptoss_kernels::Isa;
 use gptoss_kernels::cached_attention::CacheElement;
 
+use crate::chat_format::chat_format_of;
 use crate::compute::Compute;
 use crate::error::EngineError;
 use crate::forward::ForwardModel;
@@ -27,7 +28,7 @@ struct Parts {
     cache: CacheElement,
     speculation: Speculation,
     tokenizer: Option<Arc<Tokenizer>>,
-    harmony: OnceLock<HarmonyEncoding>,
+    chat_format: OnceLock<ChatFormat>,
 }
 
 impl Engine {
@@ -51,8 +52,8 @@ impl Engine {
 
     /// An engine of an opened model.
     ///
-    /// A model without a tokenizer can be run on token ids; a tokenizer without harmony's special
-    /// tokens can do everything but chat.
+    /// A model without a tokenizer can be run on token ids; one that has neither harmony's special
+    /// tokens nor a chat template can do everything but chat.
     ///
     /// # Errors
     /// [`EngineError::Tokenizer`] if the tokenizer's file cannot be used, [`EngineError::Isa`] and
@@ -68,7 +69,7 @@ impl Engine {
             cache: options.cache(),
             speculation: options.speculation,
             tokenizer,
-            harmony: OnceLock::new(),
+            chat_format: OnceLock::new(),
         })))
     }
 
@@ -126,17 +127,34 @@ impl Engine {
         Ok(self.0.tokenizer.as_ref().expect("a model that has a tokenizer was given it"))
     }
 
+    /// How the model talks: in harmony if its tokenizer has the special tokens of it, else with
+    /// the chat template of its files.
+    ///
+    /// # Errors
+    /// If there is no tokenizer, and as [`chat_format_of`].
+    pub fn chat_format(&self) -> Result<&ChatFormat, EngineError> {
+        let tokenizer = self.tokenizer()?;
+        if let Some(format) = self.0.chat_format.get() {
+            return Ok(format);
+        }
+        let format = chat_format_of(&self.0.model, tokenizer)?;
+        Ok(self.0.chat_format.get_or_init(|| format))
+    }
+
     /// The harmony format over the model's tokenizer.
     ///
     /// # Errors
     /// If there is no tokenizer, or it lacks harmony's special tokens.
     pub fn harmony(&self) -> Result<&HarmonyEncoding, EngineError> {
-        let tokenizer = self.tokenizer()?;
-        if let Some(harmony) = self.0.harmony.get() {
-            return Ok(harmony);
+        match self.chat_format() {
+            Ok(ChatFormat::Harmony(harmony)) => Ok(harmony),
+            Err(EngineError::NoChatFormat { missing, .. }) => Err(missing.into()),
+            Err(other) => Err(other),
+            Ok(ChatFormat::Template(template)) => {
+                let missing = HarmonyEncoding::new(template.tokenizer().clone()).err();
+                Err(missing.expect("a model with harmony's tokens speaks harmony").into())
+            }
         }
-        let harmony = HarmonyEncoding::new(tokenizer.clone())?;
-        Ok(self.0.harmony.get_or_init(|| harmony))
     }
 
     /// An empty session with room for `context_length` tokens.

@@ -28,6 +28,27 @@ pub enum EngineError {
         /// The kind.
         found: String,
     },
+    /// The model has no format of conversations.
+    #[error(
+        "{}: not supported: chat: its files have neither harmony's special tokens nor a chat \
+         template; plain text can be continued (`gptoss generate --raw`, /v1/completions)",
+        model.display()
+    )]
+    NoChatFormat {
+        /// The model.
+        model: std::path::PathBuf,
+        /// What is missing of harmony.
+        missing: gptoss_harmony::HarmonyError,
+    },
+    /// The model's chat template cannot be used, or refuses a conversation.
+    #[error(transparent)]
+    Template(#[from] gptoss_harmony::TemplateError),
+    /// Tools and their calls, in a conversation with a model whose calls cannot be read.
+    #[error(
+        "not supported: tools: the model talks with a chat template of its own, and there is no \
+         form in which its calls could be read"
+    )]
+    ToolsWithoutHarmony,
     /// The model cannot be talked to in harmony, or a conversation cannot be written in it.
     #[error(transparent)]
     Harmony(#[from] gptoss_harmony::HarmonyError),

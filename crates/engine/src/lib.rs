@@ -5,7 +5,8 @@
 //! [`rope`](RotaryEmbedding), [`kv_cache`](KvCache), `attention`, `moe` and `linear`,
 //! [`session`](Session) (one timeline) with `speculation`, `ranking` and [`sampler`](sample)
 //! (logits to the next token), [`generate`](Generation) (the decode loop),
-//! [`prompt`](ChatOpening) and [`chat`](ChatStream) (messages to events).
+//! [`chat_format`](chat_format_of), [`prompt`](ChatOpening) and [`chat`](ChatStream) (messages to
+//! events).
 //!
 //! ```
 //! use gptoss_engine::{ChatEvent, ChatRequest, ChatStream, Engine, SamplingParams, TextKind};
@@ -32,6 +33,7 @@
 mod attention;
 mod batch;
 mod chat;
+mod chat_format;
 mod compute;
 mod engine;
 mod error;
@@ -60,6 +62,7 @@ pub use batch::{
     PrefixFileError, Refused, Scheduler, Sink,
 };
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream, FinishReason, TextKind};
+pub use chat_format::chat_format_of;
 pub use compute::Compute;
 pub use engine::Engine;
 pub use error::EngineError;
@@ -72,7 +75,7 @@ pub use memory::available_bytes;
 pub use observer::{Observer, Trace};
 pub use options::{EngineOptions, Precision, Speculation};
 pub use profile::ProfileRow;
-pub use prompt::{ChatOpening, fit_conversation, prompt_tokens};
+pub use prompt::{ChatOpening, PromptSetting, fit_conversation, prompt_tokens};
 pub use reference::reference_forward;
 pub use rope::RotaryEmbedding;
 pub use sampler::{History, SamplingError, SamplingParams, argmax, log_probabilities, sample};

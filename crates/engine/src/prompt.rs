@@ -1,8 +1,8 @@
 //! The prompt of a conversation, in the frame in which a model was trained.
 
 use gptoss_harmony::{
-    Content, Conversation, DeveloperContent, Message, ReasoningEffort, RenderOptions, Role,
-    SystemContent, TokenId,
+    ChatFormat, Content, Conversation, DeveloperContent, Message, ReasoningEffort, RenderOptions,
+    Role, SystemContent, TokenId,
 };
 
 use crate::engine::Engine;
@@ -22,10 +22,14 @@ pub struct ChatOpening {
 
 impl ChatOpening {
     /// The messages before the first turn: harmony's system message, unless the model's files say
-    /// that it was trained with another one or none, then the instructions.
+    /// that it was trained with another one or none, then the instructions. With a chat template
+    /// the system message holds what was asked for only.
     pub fn messages(&self, engine: &Engine) -> Vec<Message> {
         let mut messages = Vec::new();
         match &engine.model().chat.harmony {
+            _ if matches!(engine.chat_format(), Ok(ChatFormat::Template(_))) => {
+                messages.extend(self.bare_settings());
+            }
             Some(frame) => {
                 let text = frame.system_message.clone();
                 messages.extend(text.map(|text| Message::new(Role::System, Content::Text(text))));
@@ -48,6 +52,50 @@ impl ChatOpening {
         }
         messages
     }
+
+    /// Effort and date without the rest of harmony's system message, if one of them is set: all
+    /// that a chat template can be told beside the conversation.
+    pub fn bare_settings(&self) -> Option<Message> {
+        if self.effort.is_none() && self.date.is_none() {
+            return None;
+        }
+        let settings = SystemContent {
+            model_identity: None,
+            reasoning_effort: self.effort,
+            conversation_start_date: self.date.clone(),
+            knowledge_cutoff: None,
+            channel_config: None,
+            tools: None,
+        };
+        Some(Message::new(Role::System, settings))
+    }
+}
+
+/// What a model may be told beside the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptSetting {
+    /// How long it thinks.
+    Effort,
+    /// Today's date.
+    Date,
+}
+
+impl PromptSetting {
+    /// Why the model cannot be told this; `None` if it can, or cannot chat at all.
+    pub fn why_not(self, engine: &Engine) -> Option<&'static str> {
+        match (engine.chat_format().ok()?, self) {
+            (ChatFormat::Harmony(_), _) if engine.model().chat.harmony.is_some() => {
+                Some("the model was trained without the system message that says it")
+            }
+            (ChatFormat::Template(_), PromptSetting::Effort) => {
+                Some("the model's chat template has no place for it")
+            }
+            (ChatFormat::Template(template), PromptSetting::Date) if !template.takes_date() => {
+                Some("the model's chat template has no place for it")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The ids that the model continues, and those at their end that belong to the answer's header.
@@ -58,7 +106,15 @@ pub fn prompt_tokens(
     engine: &Engine,
     conversation: &Conversation,
 ) -> Result<(Vec<TokenId>, Vec<TokenId>), EngineError> {
-    let harmony = engine.harmony()?;
+    let harmony = match engine.chat_format()? {
+        ChatFormat::Harmony(harmony) => harmony,
+        ChatFormat::Template(template) => {
+            if conversation.messages.iter().any(uses_tools) {
+                return Err(EngineError::ToolsWithoutHarmony);
+            }
+            return Ok((template.render_for_completion(conversation)?, Vec::new()));
+        }
+    };
     let options = RenderOptions::default();
     let mut prompt = harmony.render_for_completion(conversation, Role::Assistant, &options)?;
     let prefill = match &engine.model().chat.harmony {
@@ -67,6 +123,18 @@ pub fn prompt_tokens(
     };
     prompt.extend(&prefill);
     Ok((prompt, prefill))
+}
+
+/// Whether a message declares or calls tools, or is the answer of one.
+fn uses_tools(message: &Message) -> bool {
+    let declares = |content: &Content| match content {
+        Content::Text(_) => false,
+        Content::System(system) => system.tools.is_some(),
+        Content::Developer(developer) => developer.tools.is_some(),
+    };
+    message.role == Role::Tool
+        || message.called_tool().is_some()
+        || message.content.iter().any(declares)
 }
 
 /// Drops the oldest turns until the prompt leaves room for `answer_tokens` in `context_length`;

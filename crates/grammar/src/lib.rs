@@ -1,9 +1,9 @@
 //! Constrained decoding: which tokens a turn may have.
 //!
 //! In reading order: `spec` is what can be enforced, `schema` what of JSON schema is refused,
-//! `turn` writes the grammar of a whole harmony turn (reasoning stays free; headers, calls and the
-//! answer follow the rules), `vocabulary` gives the matcher a tokenizer, and `matcher` is the
-//! [`Constraint`](gptoss_engine::Constraint) itself. The matching is llguidance's.
+//! `turn` writes the grammar of a whole turn (in harmony reasoning stays free, and headers, calls
+//! and the answer follow the rules), `vocabulary` gives the matcher a tokenizer, and `matcher` is
+//! the [`Constraint`](gptoss_engine::Constraint) itself. The matching is llguidance's.
 
 #![forbid(unsafe_code)]
 

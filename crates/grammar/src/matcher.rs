@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gptoss_engine::Constraint;
-use gptoss_harmony::{HarmonyEncoding, TokenId};
+use gptoss_harmony::{ChatFormat, TokenId};
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
 use toktrie::{InferenceCapabilities, TokEnv};
@@ -19,23 +19,23 @@ const REASON_MAX: usize = 400;
 /// o200k_harmony); a constraint takes about a millisecond.
 pub struct Grammars {
     factory: ParserFactory,
-    harmony: HarmonyEncoding,
+    format: ChatFormat,
 }
 
 impl Grammars {
-    /// For the tokenizer of a model.
+    /// For the tokenizer and the turns of a model.
     ///
     /// # Errors
     /// [`GrammarError::Tokenizer`] if it cannot be used.
-    pub fn new(harmony: &HarmonyEncoding) -> Result<Grammars, GrammarError> {
-        let vocabulary: TokEnv = Arc::new(Vocabulary::new(harmony)?);
+    pub fn new(format: &ChatFormat) -> Result<Grammars, GrammarError> {
+        let vocabulary: TokEnv = Arc::new(Vocabulary::new(format)?);
         let slices = llguidance::earley::SlicedBiasComputer::general_slices();
         let caps = InferenceCapabilities::default();
         let mut factory = ParserFactory::new(&vocabulary, caps, &slices)
             .map_err(|error| GrammarError::Tokenizer { reason: reason(&error) })?;
         factory.quiet();
         factory.limits_mut().verbose_errors = false;
-        Ok(Grammars { factory, harmony: harmony.clone() })
+        Ok(Grammars { factory, format: format.clone() })
     }
 
     /// The constraint of one turn; its first token follows `spec.prefill`.
@@ -43,13 +43,16 @@ impl Grammars {
     /// # Errors
     /// What of the specification cannot be enforced.
     pub fn constraint(&self, spec: &ConstraintSpec) -> Result<Box<dyn Constraint>, GrammarError> {
-        let grammar = turn::grammar(spec, self.harmony.special())?;
+        let grammar = match &self.format {
+            ChatFormat::Harmony(harmony) => turn::grammar(spec, harmony.special())?,
+            ChatFormat::Template(_) => turn::plain_grammar(spec, &self.format.stop_tokens())?,
+        };
         let mut matcher = match self.matcher(grammar.clone(), "turn") {
             Ok(matcher) => matcher,
             Err(error) => return Err(self.wrong_part(&grammar, spec).unwrap_or(error)),
         };
         if matcher.consume_tokens(&spec.prefill).is_err() {
-            let prefill = self.harmony.tokenizer().decode(&spec.prefill).unwrap_or_default();
+            let prefill = self.format.tokenizer().decode(&spec.prefill).unwrap_or_default();
             return Err(GrammarError::Prefill { prefill });
         }
         Ok(Box::new(Turn { matcher }))

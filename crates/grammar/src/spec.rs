@@ -89,6 +89,12 @@ pub enum GrammarError {
         /// What they begin with.
         prefill: String,
     },
+    /// Tools, with a model whose calls have no known form.
+    #[error("not supported: tools with a model that does not speak harmony")]
+    ToolsWithoutHarmony,
+    /// Nothing would end the answer.
+    #[error("not supported: the model's files name no token that ends an answer")]
+    NoEnd,
     /// A call is required, but there is no tool.
     #[error("a tool must be called, but no tool is given")]
     NoTools,

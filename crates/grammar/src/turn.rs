@@ -1,4 +1,4 @@
-//! The grammar of a whole turn, in Lark's notation as the matcher reads it.
+//! The grammar of a whole turn, in Lark's notation as the matcher reads it; of a harmony turn:
 //!
 //! ```text
 //! turn:      (reasoning | preamble)* (call | final)
@@ -7,8 +7,10 @@
 //! call:      <|channel|>commentary to=NAME <|constrain|>json<|message|> ARGUMENTS <|call|>
 //! final:     <|channel|>final<|message|> ANSWER <|return|>
 //! ```
+//!
+//! With a chat template the turn is the answer and one of the tokens that end it.
 
-use gptoss_harmony::SpecialTokens;
+use gptoss_harmony::{SpecialTokens, TokenId};
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
 use serde_json::{Value, json};
 
@@ -56,6 +58,26 @@ pub(crate) fn grammar(
     }
     grammars.insert(0, GrammarWithLexer::from_lark(lines.join("\n")));
     Ok(TopLevelGrammar { grammars, max_tokens: None })
+}
+
+/// The grammar of an answer that is the whole turn and ends with one of `stop_tokens`.
+pub(crate) fn plain_grammar(
+    spec: &ConstraintSpec,
+    stop_tokens: &[TokenId],
+) -> Result<TopLevelGrammar, GrammarError> {
+    if !spec.tools.is_empty() || spec.calls == CallRule::Required {
+        return Err(GrammarError::ToolsWithoutHarmony);
+    }
+    if stop_tokens.is_empty() {
+        return Err(GrammarError::NoEnd);
+    }
+    let answer = match &spec.answer {
+        Some(rule) => body(rule)?,
+        None => GrammarWithLexer::from_lark("start: /(?s:.*)/".to_owned()),
+    };
+    let ends: Vec<String> = stop_tokens.iter().map(|id| format!("<[{id}]>")).collect();
+    let turn = GrammarWithLexer::from_lark(format!("start: @answer ({})", ends.join(" | ")));
+    Ok(TopLevelGrammar { grammars: vec![turn, named("answer", answer)], max_tokens: None })
 }
 
 /// The rules with which a turn may end.

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use gptoss_engine::Constraint;
 use gptoss_grammar::{BodyRule, CallRule, ConstraintSpec, GrammarError, Grammars, ToolRule};
-use gptoss_harmony::{HarmonyEncoding, TokenId, Tokenizer};
+use gptoss_harmony::{
+    ChatFormat, ChatTemplate, HarmonyEncoding, TemplateEncoding, TokenId, Tokenizer,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,7 +17,7 @@ fn harmony() -> &'static HarmonyEncoding {
 
 fn grammars() -> &'static Grammars {
     static GRAMMARS: OnceLock<Grammars> = OnceLock::new();
-    GRAMMARS.get_or_init(|| Grammars::new(harmony()).unwrap())
+    GRAMMARS.get_or_init(|| Grammars::new(&ChatFormat::Harmony(harmony().clone())).unwrap())
 }
 
 fn weather() -> ToolRule {
@@ -41,7 +43,11 @@ fn masked(constraint: &mut dyn Constraint) -> Result<Vec<f32>, String> {
 
 /// Feeds the tokens of `text`; the first piece that may not come, if any.
 fn refused(spec: &ConstraintSpec, text: &str) -> Option<String> {
-    let mut constraint = grammars().constraint(spec).unwrap();
+    refused_by(grammars(), spec, text)
+}
+
+fn refused_by(grammars: &Grammars, spec: &ConstraintSpec, text: &str) -> Option<String> {
+    let mut constraint = grammars.constraint(spec).unwrap();
     let tokenizer = harmony().tokenizer();
     for id in tokenizer.encode_with_specials(text) {
         if masked(constraint.as_mut()).is_ok_and(|logits| logits[id as usize] == 0.0) {
@@ -95,6 +101,38 @@ fn strict_tools_leave_the_answer_free() {
     let spec = ConstraintSpec { tools: vec![weather()], ..ConstraintSpec::default() };
     let answer = format!("{THOUGHT}<|channel|>final<|message|>It rains. {{\"<|return|>");
     assert_eq!(refused(&spec, &answer), None);
+}
+
+/// Grammars of a model with a chat template, whose answers end with these tokens.
+fn with_template(stop_tokens: Vec<TokenId>) -> Grammars {
+    let template = ChatTemplate { stop_tokens, ..ChatTemplate::default() };
+    let encoding = TemplateEncoding::new(Tokenizer::o200k_harmony(), template).unwrap();
+    Grammars::new(&ChatFormat::Template(encoding)).unwrap()
+}
+
+#[test]
+fn with_a_template_the_whole_turn_follows_the_rule() {
+    let stop = ["<|end|>", "<|endoftext|>"];
+    let grammars =
+        with_template(stop.map(|name| harmony().tokenizer().special(name).unwrap()).into());
+    let spec = schema(json!({"type": "object", "properties": {"a": {"type": "integer"}},
+        "required": ["a"], "additionalProperties": false}));
+    let refused = |text: &str| refused_by(&grammars, &spec, text);
+    for end in stop {
+        assert_eq!(refused(&format!("{{\"a\": 12}}{end}")), None);
+    }
+    assert_eq!(refused("{\"a\": 12<|end|>").as_deref(), Some("<|end|>"));
+    assert_eq!(refused("{\"a\": 12}<|return|>").as_deref(), Some("<|return|>"));
+    assert_eq!(refused("Sure: {").as_deref(), Some("Sure"));
+    assert!(refused("{\"a\": 12}{").is_some());
+    let answer = Some(BodyRule::Regex("(yes|no), sir!".into()));
+    let spec = ConstraintSpec { answer, ..ConstraintSpec::default() };
+    assert_eq!(refused_by(&grammars, &spec, "no, sir!<|end|>"), None);
+    assert!(refused_by(&grammars, &spec, "no<|end|>").is_some());
+
+    let tools = ConstraintSpec { tools: vec![weather()], ..spec.clone() };
+    assert_eq!(grammars.constraint(&tools).err(), Some(GrammarError::ToolsWithoutHarmony));
+    assert_eq!(with_template(Vec::new()).constraint(&spec).err(), Some(GrammarError::NoEnd));
 }
 
 #[test]

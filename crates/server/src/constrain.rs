@@ -2,14 +2,14 @@
 //!
 //! A constraint is aware of harmony: it holds inside the body of a message only. Reasoning on
 //! `analysis` and text before a call on `commentary` are free; the header is forced where a call or
-//! an answer must come.
+//! an answer must come. With a chat template it holds for all that is generated.
 
 use std::sync::{Arc, OnceLock};
 
 use gptoss_engine::Constraint;
 pub use gptoss_grammar::{BodyRule, CallRule, ConstraintSpec, ToolRule};
 use gptoss_grammar::{GrammarError, Grammars};
-use gptoss_harmony::HarmonyEncoding;
+use gptoss_harmony::ChatFormat;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::error::ApiError;
@@ -19,11 +19,11 @@ pub type ConstraintFactory =
     dyn Fn(&ConstraintSpec) -> Result<Box<dyn Constraint>, ApiError> + Send + Sync;
 
 /// Enforces grammars over a model's vocabulary, which is read when the first request needs it.
-pub fn grammars(harmony: &HarmonyEncoding) -> Arc<ConstraintFactory> {
-    let harmony = harmony.clone();
+pub fn grammars(format: &ChatFormat) -> Arc<ConstraintFactory> {
+    let format = format.clone();
     let grammars: OnceLock<Result<Grammars, GrammarError>> = OnceLock::new();
     Arc::new(move |spec| {
-        let made = grammars.get_or_init(|| Grammars::new(&harmony));
+        let made = grammars.get_or_init(|| Grammars::new(&format));
         let grammars = made.as_ref().map_err(|error| refused(error, spec))?;
         grammars.constraint(spec).map_err(|error| refused(&error, spec))
     })
@@ -69,7 +69,10 @@ fn param(spec: &ConstraintSpec) -> &'static str {
 
 fn refused(error: &GrammarError, spec: &ConstraintSpec) -> ApiError {
     let code = match error {
-        GrammarError::Keyword { .. } | GrammarError::Prefill { .. } => "unsupported_parameter",
+        GrammarError::Keyword { .. }
+        | GrammarError::Prefill { .. }
+        | GrammarError::NoEnd
+        | GrammarError::ToolsWithoutHarmony => "unsupported_parameter",
         _ => "invalid_value",
     };
     let invalid = ApiError::invalid(error.to_string());
@@ -78,7 +81,7 @@ fn refused(error: &GrammarError, spec: &ConstraintSpec) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use gptoss_harmony::Tokenizer;
+    use gptoss_harmony::{HarmonyEncoding, Tokenizer};
     use serde_json::json;
 
     use super::*;
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn what_cannot_be_enforced_is_refused_with_the_field_that_asks_for_it() {
         let harmony = HarmonyEncoding::new(Tokenizer::o200k_harmony()).unwrap();
-        let factory = grammars(&harmony);
+        let factory = grammars(&ChatFormat::Harmony(harmony));
         let refusal = |spec: &ConstraintSpec| constraint(Some(&factory), spec).err().unwrap();
         let schema = json!({"patternProperties": {}});
         let answer = Some(BodyRule::JsonSchema(schema));

@@ -124,8 +124,14 @@ impl ApiError {
                 let message = format!("expected {}, found {}", error.expected, error.found);
                 ApiError::field(error.name, message)
             }
-            EngineError::TokenId { .. } | EngineError::Harmony(_) => {
-                ApiError::invalid(error.to_string())
+            EngineError::TokenId { .. }
+            | EngineError::Harmony(_)
+            | EngineError::Template(_)
+            | EngineError::NoChatFormat { .. } => ApiError::invalid(error.to_string()),
+            EngineError::ToolsWithoutHarmony => {
+                let param = Some("tools".to_owned());
+                let code = Some("unsupported_parameter");
+                ApiError { param, code, ..ApiError::invalid(error.to_string()) }
             }
             _ => ApiError::internal(error.to_string()),
         }

@@ -43,7 +43,7 @@ use Rule::{Harmless, Honoured, Refused};
 const FORMAT: &str = "use response_format, grammar or regex";
 const SAMPLER: &str = "this sampler does not exist here";
 const EFFORT: &str = "use reasoning_effort: low, medium or high";
-const FRAME: &str = "the prompt is always written in the harmony format";
+const FRAME: &str = "the prompt is always written in the model's own format";
 const TOKENS: &str = "use /v1/completions for token ids";
 
 /// Fields of `POST /v1/chat/completions`.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gptoss_engine::{Batcher, Engine};
-use gptoss_harmony::{HarmonyEncoding, Tokenizer};
+use gptoss_harmony::{ChatFormat, Tokenizer};
 
 use crate::auth::Keys;
 use crate::config::{ConfigError, Settings};
@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError};
 
 /// What a server is made of.
 pub struct Parts {
-    /// For tokenizer, harmony and what the model's files say.
+    /// For tokenizer, chat format and what the model's files say.
     pub engine: Engine,
     /// What computes.
     pub batcher: Arc<dyn Batcher>,
@@ -155,12 +155,12 @@ impl Server {
         self.engine.tokenizer().map_err(|error| ApiError::invalid(error.to_string()))
     }
 
-    /// The chat format over the model's tokenizer.
+    /// How the model talks.
     ///
     /// # Errors
-    /// 400 if the model cannot chat.
-    pub(crate) fn harmony(&self) -> Result<&HarmonyEncoding, ApiError> {
-        self.engine.harmony().map_err(|error| ApiError::invalid(error.to_string()))
+    /// 400 if it cannot.
+    pub(crate) fn chat_format(&self) -> Result<&ChatFormat, ApiError> {
+        self.engine.chat_format().map_err(|error| ApiError::invalid(error.to_string()))
     }
 
     /// The seed of requests that bring none; `None` draws one.

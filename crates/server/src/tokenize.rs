@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
-use gptoss_harmony::TokenId;
+use gptoss_harmony::{ChatTemplate, TokenId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,7 @@ pub struct TokenizerInfo {
     pub bos_token: Option<String>,
     /// Token that fills up a batch; the one that ends a text.
     pub pad_token: Option<String>,
-    /// There is none: the harmony format is no template.
+    /// The chat template; null if the model speaks harmony, which is no template, or cannot chat.
     pub chat_template: Option<String>,
     /// Names and ids of the special tokens.
     pub special_tokens: std::collections::BTreeMap<String, TokenId>,
@@ -133,19 +133,25 @@ pub(crate) async fn tokenizer_info(
 ) -> Result<JsonAnswer<TokenizerInfo>, ApiError> {
     let tokenizer = server.tokenizer()?;
     let chat = &server.engine.model().chat;
+    let format = server.chat_format().ok();
+    let template = format.and_then(|format| format.as_template()).map(|t| t.template().clone());
     let name = |id: u32| {
         let bytes = tokenizer.token_bytes(id)?;
         Some(String::from_utf8_lossy(bytes).into_owned())
     };
     let eos_token = chat.eos_token_ids.first().copied().and_then(name);
+    let of_template =
+        |token: fn(&ChatTemplate) -> Option<&String>| template.as_ref().and_then(token).cloned();
+    let eos_token = of_template(|template| template.eos_token.as_ref()).or(eos_token);
     let specials = tokenizer.special_tokens();
     Ok(JsonAnswer(TokenizerInfo {
         name: tokenizer.name().to_owned(),
         vocab_size: tokenizer.vocab_size(),
         pad_token: eos_token.clone(),
         eos_token,
-        bos_token: chat.bos_token_id.and_then(name),
-        chat_template: None,
+        bos_token: of_template(|template| template.bos_token.as_ref())
+            .or(chat.bos_token_id.and_then(name)),
+        chat_template: template.map(|template| template.source),
         special_tokens: specials.map(|(name, id)| (name.to_owned(), id)).collect(),
     }))
 }

@@ -99,3 +99,37 @@ fn damaged_sampling_defaults_name_the_field() {
     assert_eq!(chat.harmony.unwrap().system_message.as_deref(), Some("You are terse."));
     messages.check();
 }
+
+#[test]
+fn templates_come_from_the_files_of_the_tokenizer() {
+    let folder = copy_of("t64/mxfp4");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let chat = || Model::open(folder.path()).unwrap().chat;
+    assert_eq!(chat().chat_template, None);
+    write(
+        "tokenizer_config.json",
+        r#"{"chat_template": [{"name": "tool_use", "template": "a"},
+                              {"name": "default", "template": "b"}],
+            "bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>",
+            "unk_token": null, "add_bos_token": true}"#,
+    );
+    write("special_tokens_map.json", r#"{"eos_token": "<other>", "unk_token": "<unk>"}"#);
+    let found = chat();
+    assert_eq!(found.chat_template.as_deref(), Some("b"));
+    assert_eq!(found.add_bos_token, Some(true));
+    let tokens = [found.bos_token, found.eos_token, found.unk_token];
+    assert_eq!(tokens.map(Option::unwrap), ["<s>", "</s>", "<unk>"]);
+    write("chat_template.jinja", "c");
+    assert_eq!(chat().chat_template.as_deref(), Some("c"));
+
+    let mut messages = crate::Messages::of("bad_folders/templates");
+    write("chat_template.jinja", &"x".repeat((1 << 20) + 1));
+    messages.push(crate::open_error(folder.path(), ""));
+    std::fs::write(folder.path().join("chat_template.jinja"), b"\xff").unwrap();
+    messages.push(crate::open_error(folder.path(), ""));
+    for wrong in [r#"{"chat_template": [{"name": "tool_use"}]}"#, r#"{"bos_token": 1}"#] {
+        write("tokenizer_config.json", wrong);
+        messages.push(crate::open_error(folder.path(), ""));
+    }
+    messages.check();
+}

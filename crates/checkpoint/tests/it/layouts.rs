@@ -247,6 +247,9 @@ fn vocabulary_and_stop_tokens_come_from_the_file() {
     file.add("tokenizer.ggml.eos_token_ids", Value::I32s(vec![3, 2]));
     file.add("tokenizer.ggml.eos_token_id", Value::U32(3));
     file.add("tokenizer.ggml.bos_token_id", Value::U32(1));
+    file.add("tokenizer.ggml.unknown_token_id", Value::U32(9));
+    file.add("tokenizer.ggml.add_bos_token", Value::Raw(7, vec![1]));
+    file.add("tokenizer.chat_template", Value::Text("{{ bos_token }}".into()));
     file.add("general.sampling.temp", Value::F32(0.7));
     let (_folder, path) = write_gguf(&file);
     let model = Model::open(&path).unwrap();
@@ -258,6 +261,11 @@ fn vocabulary_and_stop_tokens_come_from_the_file() {
     assert_eq!(model.chat.eos_token_ids, [3, 2]);
     assert_eq!(model.chat.bos_token_id, Some(1));
     assert_eq!(model.chat.temperature, Some(0.7));
+    assert_eq!(model.chat.add_bos_token, Some(true));
+    assert_eq!(model.chat.chat_template.as_deref(), Some("{{ bos_token }}"));
+    assert_eq!(model.chat.bos_token.as_deref(), Some("b"));
+    assert_eq!(model.chat.eos_token.as_deref(), Some("<|end|>"));
+    assert_eq!(model.chat.unk_token, None, "no token has this id");
 }
 
 /// The parts of t64 in three GGUF files.

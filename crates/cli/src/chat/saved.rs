@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use gptoss_checkpoint::write_private_atomically;
+use gptoss_engine::{PromptSetting, prompt_tokens};
 use gptoss_harmony::{Conversation, Message, ReasoningEffort, Role};
 use serde::{Deserialize, Serialize};
 
 use super::state::ChatState;
-use crate::opening_args::has_own_frame;
 
 /// What a file holds: the turns, and the settings that an answer depends on.
 #[derive(Serialize, Deserialize)]
@@ -81,19 +81,23 @@ pub fn load(state: &mut ChatState, path: &Path, given: &Given) -> anyhow::Result
         );
     }
     // A conversation that cannot be rendered would fail at every later turn.
-    state
-        .engine
-        .harmony()?
-        .render_conversation(&Conversation::new(saved.messages.clone()), &Default::default())
-        .with_context(file)?;
+    if !saved.messages.is_empty() {
+        let conversation = Conversation::new(saved.messages.clone());
+        prompt_tokens(&state.engine, &conversation).with_context(file)?;
+    }
     let mut said = format!("loaded {} messages from {}", saved.messages.len(), path.display());
     if is_ours {
-        if has_own_frame(&state.engine) && (saved.effort.is_some() || saved.date.is_some()) {
-            said += &format!("; its effort and date do not apply to {}", state.model);
-        } else {
-            state.opening.effort = given.effort.or(saved.effort);
-            state.opening.date = given.date.clone().or(saved.date);
+        let applies = |setting: PromptSetting| setting.why_not(&state.engine).is_none();
+        let (takes_effort, takes_date) =
+            (applies(PromptSetting::Effort), applies(PromptSetting::Date));
+        if saved.effort.is_some() && !takes_effort {
+            said += &format!("; its effort does not apply to {}", state.model);
         }
+        if saved.date.is_some() && !takes_date {
+            said += &format!("; its date does not apply to {}", state.model);
+        }
+        state.opening.effort = given.effort.or(saved.effort.filter(|_| takes_effort));
+        state.opening.date = given.date.clone().or(saved.date.filter(|_| takes_date));
         state.opening.instructions = given.instructions.clone().or(saved.instructions);
         state.sampling.seed = given.seed.or(saved.seed).unwrap_or(state.sampling.seed);
     }

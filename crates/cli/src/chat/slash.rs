@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gptoss_engine::cache_bytes;
+use gptoss_engine::{PromptSetting, cache_bytes};
 
 use super::saved;
 use super::state::ChatState;
@@ -77,11 +77,8 @@ fn reasoning(state: &mut ChatState, view: &mut View) {
 }
 
 fn effort(word: &str, state: &mut ChatState, view: &mut View) {
-    if has_own_frame(&state.engine) {
-        return view.problem(&format!(
-            "/effort: not supported by {}: it was trained without the message that carries it",
-            state.model
-        ));
+    if let Some(why) = PromptSetting::Effort.why_not(&state.engine) {
+        return view.problem(&format!("/effort: not supported by {}: {why}", state.model));
     }
     match parse_effort(word) {
         Ok(effort) => {

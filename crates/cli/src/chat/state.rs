@@ -38,7 +38,7 @@ impl ChatState {
     /// A conversation that has not begun.
     pub fn new(args: &ChatArgs) -> anyhow::Result<ChatState> {
         let engine = args.model.engine()?;
-        engine.harmony()?;
+        engine.chat_format()?;
         Ok(ChatState {
             session: args.model.session(&engine)?,
             opening: args.opening.opening(&engine)?,

@@ -73,8 +73,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             let engine = model::engine(&settings)?;
             let scheduler = model::scheduler(&engine, &settings)?;
             let batcher = scheduler.clone();
-            // A model without harmony answers raw completions only.
-            let constraints = engine.harmony().ok().map(constrain::grammars);
+            // A model that cannot chat answers raw completions only.
+            let constraints = engine.chat_format().ok().map(constrain::grammars);
             serve(Parts { engine, batcher, constraints, settings, keys }, end)?;
             if let Err(error) = scheduler.finish() {
                 say(&format!("gptoss: {error}"));

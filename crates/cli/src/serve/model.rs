@@ -10,7 +10,7 @@ use gptoss_engine::{BatchOptions, CacheElement, Engine, EngineOptions, Precision
 use gptoss_server::config::Settings;
 
 use crate::model_args::{CONTEXT_DEFAULT, CacheArg, PrecisionArg};
-use crate::opening_args::{has_own_frame, parse_date};
+use crate::opening_args::{check_settings, parse_date};
 use crate::terminal::say;
 
 /// Checks what the server's own settings leave to the engine.
@@ -27,13 +27,8 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 pub fn engine(settings: &Settings) -> anyhow::Result<Engine> {
     let engine = Engine::load_with(&settings.model.name, &options(settings)?)?;
     let prompt = &settings.prompt;
-    if has_own_frame(&engine) && !(prompt.effort.is_empty() && prompt.date.is_empty()) {
-        bail!(
-            "{}: not supported: prompt.effort and prompt.date; the model was trained without the \
-             system message that carries them",
-            engine.model().path.display()
-        );
-    }
+    let given = [!prompt.effort.is_empty(), !prompt.date.is_empty()];
+    check_settings(&engine, ["prompt.effort", "prompt.date"], given)?;
     Ok(engine)
 }
 

@@ -7,7 +7,7 @@
 //!
 //! In reading order: `event` and `repair` (what comes out), `header_buffer`, `channel` and
 //! `header` (a header to its fields), `headerless` (a message without `<|message|>`), and below
-//! the states.
+//! the states; then `plain` (models without harmony) and `answer` (either).
 //!
 //! ```text
 //!                  <|start|>              <|message|>
@@ -16,14 +16,18 @@
 //!      └──────────────────────────┴───────────────────────┘
 //! ```
 
+mod answer;
 mod channel;
 mod event;
 mod header;
 mod header_buffer;
 mod headerless;
+mod plain;
 mod repair;
 
+pub use answer::AnswerParser;
 pub use event::{MessageEnd, MessageHeader, ParseEvent, ParseState, StopReason};
+pub use plain::PlainParser;
 pub use repair::Repair;
 
 use crate::conversation::{Message, Role};

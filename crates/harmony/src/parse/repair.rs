@@ -104,6 +104,11 @@ pub enum Repair {
         /// The words, with a space between them.
         words: String,
     },
+    /// A special token in an answer without harmony; it was ignored.
+    SpecialToken {
+        /// Its name.
+        name: String,
+    },
     /// An id that the vocabulary does not have; it was ignored.
     UnknownToken {
         /// The id.
@@ -138,6 +143,7 @@ impl Repair {
             Self::UndeclaredTool { .. } => "undeclared_tool",
             Self::ContentTypeReplaced { .. } => "content_type_replaced",
             Self::ExtraWords { .. } => "extra_words",
+            Self::SpecialToken { .. } => "special_token",
             Self::UnknownToken { .. } => "unknown_token",
         }
     }
@@ -191,6 +197,7 @@ impl fmt::Display for Repair {
                 write!(f, "content type `{dropped}` followed by another: dropped")
             }
             Self::ExtraWords { words } => write!(f, "header words `{words}`: ignored"),
+            Self::SpecialToken { name } => write!(f, "{name} inside an answer: ignored"),
             Self::UnknownToken { id } => {
                 write!(f, "token id {id} is not in the vocabulary: ignored")
             }

@@ -5,11 +5,13 @@
 //! Reading order: `utf8_stream` (bytes to text), `char_class` and `split` (a text to pieces),
 //! `token_table` (ids and bytes), `merge` (a piece to tokens), `special` (names in a text),
 //! `byte_alphabet` and `spelling` (how files write bytes), the encoders `byte_bpe`,
-//! `sentence_piece` and `pipeline`, and what brings them: `o200k`, `json`, `vocabulary`.
+//! `sentence_piece` and `pipeline`, what brings them: `o200k`, `json`, `vocabulary`, and `disguise`
+//! (text of others between special tokens).
 
 mod byte_alphabet;
 mod byte_bpe;
 mod char_class;
+mod disguise;
 mod error;
 mod json;
 mod merge;

@@ -73,6 +73,11 @@ impl AddedTokens {
         specials.map(|token| (token.name.as_str(), token.id))
     }
 
+    /// The names of all, special or not, by id.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().map(|token| token.name.as_str())
+    }
+
     /// Whether the id is a special token.
     pub(super) fn is_special(&self, id: TokenId) -> bool {
         self.tokens

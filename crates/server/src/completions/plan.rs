@@ -121,6 +121,6 @@ fn stop_tokens(server: &Server) -> Vec<TokenId> {
     let of_files = server.engine.model().chat.eos_token_ids.clone();
     match of_files.is_empty() {
         false => of_files,
-        true => server.harmony().map(|harmony| harmony.stop_tokens()).unwrap_or_default(),
+        true => server.chat_format().map(|format| format.stop_tokens()).unwrap_or_default(),
     }
 }

@@ -126,10 +126,14 @@ impl Dialogue {
         let frame = ChatOpening { effort: opening.effort, instructions: None, date: opening.date };
         let mut messages = frame.messages(opening.engine);
         let instructions = self.instructions.join("\n\n");
+        // A template has no place for a schema: what enforces it is all there is.
+        let is_template =
+            opening.engine.chat_format().is_ok_and(|format| format.as_template().is_some());
+        let format = opening.format.filter(|_| !is_template);
         let mut developer = DeveloperContent {
             instructions: (!instructions.is_empty()).then_some(instructions),
             tools: None,
-            response_formats: opening.format.into_iter().collect(),
+            response_formats: format.into_iter().collect(),
         };
         if let Some(namespace) = opening.toolbox.namespace() {
             developer = developer.with_tools(namespace);

@@ -1,9 +1,10 @@
 //! How long the model is asked to think.
 //!
 //! gpt-oss knows low, medium and high. Clients may also say none or minimal, which becomes low, and
-//! xhigh or max, which becomes high: the nearest that there is.
+//! xhigh or max, which becomes high: the nearest that there is. A model with a chat template has no
+//! effort: none is what it does, and every other word is refused.
 
-use gptoss_engine::Engine;
+use gptoss_engine::{Engine, PromptSetting};
 use gptoss_harmony::ReasoningEffort;
 
 use crate::error::ApiError;
@@ -30,11 +31,16 @@ pub(crate) fn parse(
             return Err(ApiError::field(param, message));
         }
     };
-    if engine.model().chat.harmony.is_some() {
-        let message = "the model was trained without the system message that carries it";
-        return Err(ApiError::unsupported(param, message));
+    match PromptSetting::Effort.why_not(engine) {
+        Some(_) if word == "none" && is_template(engine) => Ok(None),
+        Some(why) => Err(ApiError::unsupported(param, why)),
+        None => Ok(Some(effort)),
     }
-    Ok(Some(effort))
+}
+
+/// Whether the model talks with a chat template of its own.
+fn is_template(engine: &Engine) -> bool {
+    engine.chat_format().is_ok_and(|format| format.as_template().is_some())
 }
 
 /// The effort that a request asks for, else the server's default.

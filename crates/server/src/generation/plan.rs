@@ -24,16 +24,16 @@ impl Plan {
     /// `n` sequences that differ in their random numbers only.
     ///
     /// # Errors
-    /// If the model has no harmony.
+    /// If the model cannot chat.
     pub(crate) fn orders(&self, server: &Server, n: usize) -> Result<Vec<Order>, ApiError> {
-        let harmony = server.harmony()?;
+        let format = server.chat_format()?;
         // Clients ask for the whole context as a matter of course: what fits is what they get.
         let room = server.batcher.context_length().saturating_sub(self.prompt.ids.len());
         let spec = ConstraintSpec { prefill: self.prompt.prefill.clone(), ..self.spec.clone() };
         let order = |sequence| Order {
             prompt: self.prompt.ids.clone(),
             sampling: SamplingParams { sequence, ..self.sampling.clone() },
-            stop_tokens: harmony.stop_tokens(),
+            stop_tokens: format.stop_tokens(),
             max_tokens: self.max_tokens.unwrap_or(room).min(room),
             top_logprobs: self.top_logprobs,
             prompt_logprobs: None,
@@ -46,8 +46,8 @@ impl Plan {
     /// A reader of one of the answers.
     ///
     /// # Errors
-    /// If the model has no harmony.
+    /// If the model cannot chat.
     pub(crate) fn reader(&self, server: &Server) -> Result<Reader, ApiError> {
-        Ok(Reader::new(server.harmony()?, &self.prompt, self.reading.clone()))
+        Ok(Reader::new(server.chat_format()?, &self.prompt, self.reading.clone()))
     }
 }

@@ -8,10 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gptoss_engine::{BatchEvent, Step, StopStrings, TextKind};
-use gptoss_harmony::parse::{
-    MessageEnd, MessageHeader, ParseEvent, ParseOptions, ParseState, StreamParser,
-};
-use gptoss_harmony::{HarmonyEncoding, Role, Tokenizer};
+use gptoss_harmony::parse::{AnswerParser, MessageEnd, MessageHeader, ParseEvent, ParseState};
+use gptoss_harmony::{ChatFormat, Role, Tokenizer};
 
 use crate::conversation::names;
 use crate::conversation::prompt::Prompt;
@@ -33,7 +31,7 @@ pub(crate) struct Reading {
 
 /// Reads one answer.
 pub(crate) struct Reader {
-    parser: StreamParser,
+    parser: AnswerParser,
     tokenizer: Arc<Tokenizer>,
     reading: Reading,
     stop: StopStrings,
@@ -76,11 +74,11 @@ impl PendingLogprobs {
 
 impl Reader {
     /// A reader of the answer to `prompt`.
-    pub(crate) fn new(harmony: &HarmonyEncoding, prompt: &Prompt, reading: Reading) -> Reader {
-        let parser = StreamParser::new(harmony, ParseOptions::completion(prompt.tools.clone()));
+    pub(crate) fn new(format: &ChatFormat, prompt: &Prompt, reading: Reading) -> Reader {
+        let (parser, events) = AnswerParser::begin(format, prompt.tools.clone(), &prompt.prefill);
         let mut reader = Reader {
             parser,
-            tokenizer: harmony.tokenizer().clone(),
+            tokenizer: format.tokenizer().clone(),
             stop: StopStrings::new(reading.stop.clone()),
             reading,
             kind: None,
@@ -92,10 +90,8 @@ impl Reader {
             repairs: Vec::new(),
             outcome: None,
         };
-        for id in &prompt.prefill {
-            for event in reader.parser.push(*id) {
-                reader.translate(event, &mut Vec::new());
-            }
+        for event in events {
+            reader.translate(event, &mut Vec::new());
         }
         reader
     }

@@ -73,12 +73,16 @@ impl Running {
 
     /// A server of the built-in model.
     pub fn nano() -> Running {
-        let engine = Engine::load("nano").unwrap();
+        Running::of_engine(Engine::load("nano").unwrap())
+    }
+
+    /// A server of this model.
+    pub fn of_engine(engine: Engine) -> Running {
         let batcher = Arc::new(Scheduler::start(&engine, BatchOptions::new(1024)).unwrap());
         let mut parts = parts(engine, batcher, |settings| {
             settings.model.name = "nano".to_owned();
         });
-        parts.constraints = Some(constrain::grammars(parts.engine.harmony().unwrap()));
+        parts.constraints = parts.engine.chat_format().ok().map(constrain::grammars);
         Running::start(parts)
     }
 

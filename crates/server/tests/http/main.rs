@@ -12,3 +12,4 @@ mod operation;
 mod pains;
 mod responses;
 mod streams;
+mod templates;
