@@ -161,11 +161,7 @@ fn prompt_sha256(prompt: &Prompt) -> String {
 /// # Errors
 /// If the model fails, a question does not fit into it, or the file cannot be written. What was
 /// finished before is in the file.
-pub fn run_task(
-    run: &mut Run<'_>,
-    task: &Task,
-    questions: &[Question],
-) -> Result<(), EvalError> {
+pub fn run_task(run: &mut Run<'_>, task: &Task, questions: &[Question]) -> Result<(), EvalError> {
     let scorer = Scorer::new(task)?;
     match task.file.kind {
         Kind::MultipleChoice => run.score(&scorer, questions),
@@ -254,11 +250,7 @@ impl Run<'_> {
         Ok((requests, open, owners))
     }
 
-    fn generate(
-        &mut self,
-        scorer: &Scorer<'_>,
-        questions: &[Question],
-    ) -> Result<(), EvalError> {
+    fn generate(&mut self, scorer: &Scorer<'_>, questions: &[Question]) -> Result<(), EvalError> {
         let is_chat = scorer.task.file.kind == Kind::Chat;
         let repeats = if is_chat { self.sampling.repeats.max(1) } else { 1 };
         let mut owners = Vec::new();
