@@ -15,7 +15,7 @@ import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
 
-LIMIT = 24
+LIMIT = 16
 # Data set, configuration, and the file of each split. The questions of ARC-Easy are asked without
 # examples, so that it does not matter whose these are.
 SETS = [

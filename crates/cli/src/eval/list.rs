@@ -29,7 +29,7 @@ pub struct ListArgs {
 /// A task file as it is listed.
 struct Row {
     name: &'static str,
-    about: &'static str,
+    about: String,
     set: TaskSet,
 }
 
@@ -53,7 +53,7 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     for row in &rows {
-        writeln!(out, "{:width$}  {:<24}{}", row.name, row.kind(), row.about)?;
+        writeln!(out, "{:width$}  {:<17}{}", row.name, row.kind(), row.about)?;
         if let Some(family) = &row.set.family {
             let groups: Vec<&str> = family.parts.iter().map(|part| part.name.as_str()).collect();
             let one = row.set.tasks.first().map_or("", |task| task.name.as_str());
@@ -64,8 +64,15 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn row(name: &'static str, text: &'static str) -> Result<Row, EvalError> {
-    let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
-    Ok(Row { name, about, set: TaskSet::parse(name, text)? })
+    Ok(Row { name, about: about(text), set: TaskSet::parse(name, text)? })
+}
+
+/// The first sentence of the comment that a file begins with.
+fn about(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix("# "));
+    let comment = lines.collect::<Vec<_>>().join(" ");
+    let sentence = comment.split(". ").next().unwrap_or_default();
+    sentence.trim_end_matches('.').to_owned()
 }
 
 impl Row {

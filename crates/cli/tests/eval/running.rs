@@ -17,7 +17,7 @@ fn a_run_prints_the_table_and_keeps_every_answer() {
         "-o",
         "run.jsonl",
     ]);
-    assert!(output.out.starts_with("|   Tasks"), "{}", output.out);
+    assert!(output.out.starts_with("|    Tasks    |Version|"), "{}", output.out);
     assert!(
         output.out.contains("|arc_easy") && output.out.contains("|acc_norm|"),
         "{}",
@@ -156,7 +156,7 @@ fn tasks_are_listed_and_copied() {
     let broken = file.replace("gold =", "golden =");
     std::fs::write(bench.path("broken.toml"), broken).unwrap();
     let error = bench.fail(&["nano", "--tasks", "broken.toml"]);
-    assert!(error.contains("broken.toml:20: `prompt`: unknown field `golden`"), "{error}");
+    assert!(error.contains("broken.toml:20: `prompt.golden`: unknown field `golden`"), "{error}");
 }
 
 #[test]

@@ -77,8 +77,20 @@ fn runs(comparison: &Comparison) -> Vec<Value> {
     runs.map(|(i, run)| {
         let manifest = &run.manifest;
         let factor = run.naive_tokens as f64 / run.computed_tokens.max(1) as f64;
-        let environment: Vec<String> =
-            manifest.environment.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let model = &manifest.model;
+        let own = [
+            ("precision", model.precision.clone()),
+            ("cache", model.kv_cache.clone()),
+            ("context", model.max_length.to_string()),
+            ("seed", manifest.sampling.seed.to_string()),
+            ("seed of examples", manifest.shots_seed.to_string()),
+        ];
+        let own = own.iter().map(|(name, value)| (*name, value));
+        let facts = own.chain(manifest.environment.iter().map(|(n, value)| (n.as_str(), value)));
+        let environment: Vec<String> = facts
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
         context! {
             name => manifest.name.clone(),
             colour => i % COLOURS,

@@ -1,7 +1,7 @@
 //! A model that runs in this process, on the engine.
 //!
-//! In reading order: `room` (memory), `reading` (logits to log-likelihoods), `cover` (which nodes of
-//! a plan are computed together, and whose cache they go on from), `scoring` (a whole plan),
+//! In reading order: `room` (memory), `reading` (logits to log-likelihoods), `cover` (which nodes
+//! of a plan are computed together, and whose cache they go on from), `scoring` (a whole plan),
 //! `answer` (tokens to text), `generating` (many texts at once), and here the model.
 //!
 //! Every log-likelihood and text has the bits that it has alone: the engine gives each sequence
