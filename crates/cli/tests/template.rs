@@ -1,5 +1,6 @@
 //! A model that talks with a chat template, through the commands.
 
+#[allow(dead_code)] // Needs no reasoning model.
 mod program;
 
 use program::{Output, gptoss_with_input, template_model};
