@@ -11,7 +11,17 @@ use std::arch::x86_64::*;
 use super::layout::FP4_BYTES;
 use super::scales::RawScales;
 use super::tile::Ahead;
-use super::{ActivationBlock, Activations, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked};
+use super::{
+    ActivationBlock, Activations, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked,
+    UnpackedMut,
+};
+
+/// Codes of at most 24, of which four products of pairs fit 16 bits.
+const NARROW: u8 = 0;
+/// The same, with a minimum.
+const WITH_MINIMUM: u8 = 1;
+/// Codes of eight bits.
+const WIDE: u8 = 2;
 
 /// Tokens that are multiplied at once: more do not fit into 16 registers.
 const TOKENS: usize = 4;
@@ -29,18 +39,25 @@ pub(super) unsafe fn dot_rows(
 ) {
     let mut codes = [[[0; 4 * TILE_ROWS]; 8]; RawScales::BLOCKS];
     let mut scales = [[0.0; TILE_ROWS]; RawScales::BLOCKS];
+    let mut minimums = [[0.0; TILE_ROWS]; RawScales::BLOCKS];
     out.fill([0.0; TILE_ROWS]);
     let mut first = 0;
     while first < rows.blocks {
         let n = RawScales::BLOCKS.min(rows.blocks - first);
         // SAFETY: the caller has checked that the rows and tokens hold these blocks.
         unsafe {
-            unpack_blocks(rows, first, &mut codes[..n], &mut scales[..n]);
+            let room = UnpackedMut {
+                codes: &mut codes[..n],
+                scales: &mut scales[..n],
+                minimums: &mut minimums[..n],
+            };
+            unpack_blocks(rows, first, room);
             let tile = Unpacked {
                 layout: rows.layout,
                 first,
                 codes: [&codes[..n]],
                 scales: [&scales[..n]],
+                minimums: [&minimums[..n]],
             };
             add_tiles(&tile, x, tokens, out.as_chunks_mut().0);
         }
@@ -53,16 +70,19 @@ pub(super) unsafe fn dot_rows(
 /// # Safety
 /// The CPU has the features; rows and blocks were checked.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn unpack(
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
-    let chunks = codes.chunks_mut(RawScales::BLOCKS).zip(scales.chunks_mut(RawScales::BLOCKS));
-    for (chunk, (codes, scales)) in chunks.enumerate() {
+pub(super) unsafe fn unpack(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
+    let UnpackedMut { mut codes, mut scales, mut minimums } = out;
+    let mut at = first;
+    while !codes.is_empty() {
+        let n = RawScales::BLOCKS.min(codes.len());
+        let room = UnpackedMut {
+            codes: codes.split_off_mut(..n).expect("at most as many as there are"),
+            scales: scales.split_off_mut(..n).expect("as many as codes"),
+            minimums: minimums.split_off_mut(..n.min(minimums.len())).expect("not more than all"),
+        };
         // SAFETY: the caller has checked that the rows hold as many blocks as there are codes.
-        unsafe { unpack_blocks(rows, first + chunk * RawScales::BLOCKS, codes, scales) };
+        unsafe { unpack_blocks(rows, at, room) };
+        at += n;
     }
 }
 
@@ -77,25 +97,40 @@ pub(super) unsafe fn add_tiles<const M: usize>(
     tokens: &[u32],
     out: &mut [[[f32; TILE_ROWS]; M]],
 ) {
-    let is_wide = tiles.layout == BlockLayout::Q8_0;
+    // SAFETY: the caller has checked what the callees need.
+    unsafe {
+        match tiles.layout {
+            BlockLayout::Q8_0 => add_tiles_of::<M, WIDE>(tiles, x, tokens, out),
+            BlockLayout::Q4_1 => add_tiles_of::<M, WITH_MINIMUM>(tiles, x, tokens, out),
+            BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf | BlockLayout::Q4_0 => {
+                add_tiles_of::<M, NARROW>(tiles, x, tokens, out);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`add_tiles`]; `KIND` is that of the layout.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_tiles_of<const M: usize, const KIND: u8>(
+    tiles: &Unpacked<'_, M>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[[f32; TILE_ROWS]; M]],
+) {
     for (tokens, out) in tokens.chunks(TOKENS).zip(out.chunks_mut(TOKENS)) {
         let mut blocks = [x.data.as_ptr(); TOKENS];
         for (block, token) in blocks.iter_mut().zip(tokens) {
             *block = block.wrapping_add(*token as usize * x.blocks + tiles.first);
         }
         for m in 0..M {
-            let tile = (tiles.codes[m], tiles.scales[m]);
             // SAFETY: the caller has checked the blocks; there are `N` tokens.
             unsafe {
-                match (tokens.len(), is_wide) {
-                    (1, false) => add_blocks_n::<M, 1, false>(tile, &blocks, m, out),
-                    (1, true) => add_blocks_n::<M, 1, true>(tile, &blocks, m, out),
-                    (2, false) => add_blocks_n::<M, 2, false>(tile, &blocks, m, out),
-                    (2, true) => add_blocks_n::<M, 2, true>(tile, &blocks, m, out),
-                    (3, false) => add_blocks_n::<M, 3, false>(tile, &blocks, m, out),
-                    (3, true) => add_blocks_n::<M, 3, true>(tile, &blocks, m, out),
-                    (_, false) => add_blocks_n::<M, TOKENS, false>(tile, &blocks, m, out),
-                    (_, true) => add_blocks_n::<M, TOKENS, true>(tile, &blocks, m, out),
+                match tokens.len() {
+                    1 => add_blocks_n::<M, 1, KIND>(tiles, &blocks, m, out),
+                    2 => add_blocks_n::<M, 2, KIND>(tiles, &blocks, m, out),
+                    3 => add_blocks_n::<M, 3, KIND>(tiles, &blocks, m, out),
+                    _ => add_blocks_n::<M, TOKENS, KIND>(tiles, &blocks, m, out),
                 }
             }
         }
@@ -107,12 +142,13 @@ pub(super) unsafe fn add_tiles<const M: usize>(
 /// # Safety
 /// Each token has the tile's blocks; `out` has `N` entries.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn add_blocks_n<const M: usize, const N: usize, const WIDE: bool>(
-    (codes, scales): (&[BlockCodes], &[[f32; TILE_ROWS]]),
+unsafe fn add_blocks_n<const M: usize, const N: usize, const KIND: u8>(
+    tiles: &Unpacked<'_, M>,
     x: &[*const ActivationBlock; TOKENS],
     m: usize,
     out: &mut [[[f32; TILE_ROWS]; M]],
 ) {
+    let (codes, scales, minimums) = (tiles.codes[m], tiles.scales[m], tiles.minimums[m]);
     for half in 0..2 {
         let mut results = [_mm256_setzero_ps(); N];
         for i in 0..N {
@@ -123,14 +159,21 @@ unsafe fn add_blocks_n<const M: usize, const N: usize, const WIDE: bool>(
             let mut sums = [_mm256_setzero_si256(); N];
             // SAFETY: eight of 16 rows of each group, and a block that the caller promises.
             unsafe {
-                match WIDE {
-                    true => wide_sums::<N>(&codes[b], half, x, b, &mut sums),
-                    false => narrow_sums::<N>(&codes[b], half, x, b, &mut sums),
+                match KIND {
+                    WIDE => wide_sums::<N>(&codes[b], half, x, b, &mut sums),
+                    _ => narrow_sums::<N, KIND>(&codes[b], half, x, b, &mut sums),
                 }
                 let scales = _mm256_loadu_ps(scales[b].as_ptr().add(half * 8));
                 for i in 0..N {
-                    let scale = _mm256_mul_ps(scales, _mm256_set1_ps((*x[i].add(b)).scale));
+                    let step = _mm256_set1_ps((*x[i].add(b)).scale);
+                    let scale = _mm256_mul_ps(scales, step);
                     results[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i]), scale, results[i]);
+                    if KIND == WITH_MINIMUM {
+                        let minimums = _mm256_loadu_ps(minimums[b].as_ptr().add(half * 8));
+                        let sum = _mm256_set1_ps((*x[i].add(b)).start as f32);
+                        let minimum = _mm256_mul_ps(minimums, step);
+                        results[i] = _mm256_fmadd_ps(sum, minimum, results[i]);
+                    }
                 }
             }
         }
@@ -177,7 +220,7 @@ unsafe fn wide_sums<const N: usize>(
 /// As [`wide_sums`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn narrow_sums<const N: usize>(
+unsafe fn narrow_sums<const N: usize, const KIND: u8>(
     codes: &BlockCodes,
     half: usize,
     x: &[*const ActivationBlock; TOKENS],
@@ -185,9 +228,11 @@ unsafe fn narrow_sums<const N: usize>(
     sums: &mut [__m256i; N],
 ) {
     let ones = _mm256_set1_epi16(1);
-    for i in 0..N {
-        // SAFETY: a block that the caller promises.
-        sums[i] = _mm256_set1_epi32(unsafe { (*x[i].add(b)).start });
+    if KIND == NARROW {
+        for i in 0..N {
+            // SAFETY: a block that the caller promises.
+            sums[i] = _mm256_set1_epi32(unsafe { (*x[i].add(b)).start });
+        }
     }
     for four in 0..2 {
         let mut pairs = [_mm256_setzero_si256(); N];
@@ -213,45 +258,59 @@ unsafe fn narrow_sums<const N: usize>(
 /// # Safety
 /// The rows hold these blocks.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn unpack_blocks(
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
+unsafe fn unpack_blocks(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
     let mut raw = RawScales::new();
     let mut ahead = Ahead::new(rows, first);
+    let n = out.codes.len();
     // SAFETY: the caller promises the blocks.
     unsafe {
         match rows.layout {
-            BlockLayout::Mxfp4 => raw.copy(BlockLayout::Mxfp4, rows, (first, codes.len())),
-            BlockLayout::Mxfp4Gguf => raw.copy(BlockLayout::Mxfp4Gguf, rows, (first, codes.len())),
-            BlockLayout::Q8_0 => raw.copy(BlockLayout::Q8_0, rows, (first, codes.len())),
+            BlockLayout::Mxfp4 => raw.copy(BlockLayout::Mxfp4, rows, (first, n)),
+            BlockLayout::Mxfp4Gguf => raw.copy(BlockLayout::Mxfp4Gguf, rows, (first, n)),
+            BlockLayout::Q8_0 => raw.copy(BlockLayout::Q8_0, rows, (first, n)),
+            BlockLayout::Q4_0 => raw.copy(BlockLayout::Q4_0, rows, (first, n)),
+            BlockLayout::Q4_1 => raw.copy(BlockLayout::Q4_1, rows, (first, n)),
         }
     }
-    for (i, (codes, scales)) in codes.iter_mut().zip(scales).enumerate() {
+    for i in 0..n {
         ahead.fetch();
+        let codes = &mut out.codes[i];
         for half in 0..2 {
             // SAFETY: the block is one of the rows'; stores are into eight of 16 rows.
             unsafe {
-                match rows.layout {
+                let steps = match rows.layout {
                     BlockLayout::Q8_0 => {
                         unpack_wide(rows, first + i, half, codes);
-                        let halves = _mm_loadu_si128(raw.halves[i].as_ptr().add(half * 8).cast());
-                        let steps = _mm256_cvtph_ps(halves);
-                        _mm256_storeu_ps(scales.as_mut_ptr().add(half * 8), steps);
+                        eight_halves(&raw.halves[i], half)
+                    }
+                    BlockLayout::Q4_0 | BlockLayout::Q4_1 => {
+                        unpack_nibbles(rows, first + i, half, codes);
+                        eight_halves(&raw.halves[i], half)
                     }
                     BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => {
-                        unpack_narrow(rows, first + i, half, codes);
+                        unpack_fp4(rows, first + i, half, codes);
                         let exponents =
                             _mm_loadl_epi64(raw.exponents[i].as_ptr().add(half * 8).cast());
-                        let steps = half_powers(_mm256_cvtepu8_epi32(exponents));
-                        _mm256_storeu_ps(scales.as_mut_ptr().add(half * 8), steps);
+                        half_powers(_mm256_cvtepu8_epi32(exponents))
                     }
+                };
+                _mm256_storeu_ps(out.scales[i].as_mut_ptr().add(half * 8), steps);
+                if rows.layout.has_minimum() {
+                    let minimums = eight_halves(&raw.minimums[i], half);
+                    _mm256_storeu_ps(out.minimums[i].as_mut_ptr().add(half * 8), minimums);
                 }
             }
         }
     }
+}
+
+/// Eight f16 of 16, widened.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn eight_halves(halves: &[u16; TILE_ROWS], half: usize) -> __m256 {
+    let halves = halves.as_chunks::<8>().0[half].as_ptr();
+    // SAFETY: 16 bytes of an array of that size.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.cast()) })
 }
 
 /// 2^(e − 127) / 2, infinite for 255.
@@ -291,24 +350,49 @@ unsafe fn unpack_wide(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut Bl
 /// The rows are of MXFP4 and hold block `b`; `half` is 0 or 1.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn unpack_narrow(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut BlockCodes) {
-    let at = b * rows.layout.code_stride() + rows.layout.code_start();
+unsafe fn unpack_fp4(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut BlockCodes) {
     // SAFETY: 16 bytes of a constant of that size.
     let table = unsafe { _mm_loadu_si128(FP4_BYTES.as_ptr().cast()) };
     let table = _mm256_broadcastsi128_si256(table);
+    // SAFETY: the caller promises the block.
+    let nibbles = unsafe { nibbles(rows, b, half) };
+    for (codes, nibbles) in codes.iter_mut().zip(nibbles) {
+        let bytes = _mm256_shuffle_epi8(table, nibbles);
+        // SAFETY: 32 of 64 bytes.
+        unsafe { _mm256_storeu_si256(codes.as_mut_ptr().add(half * 32).cast(), bytes) };
+    }
+}
+
+/// # Safety
+/// The rows are of Q4_0 or Q4_1 and hold block `b`; `half` is 0 or 1.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn unpack_nibbles(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut BlockCodes) {
+    // SAFETY: the caller promises the block.
+    let nibbles = unsafe { nibbles(rows, b, half) };
+    for (codes, nibbles) in codes.iter_mut().zip(nibbles) {
+        // SAFETY: 32 of 64 bytes.
+        unsafe { _mm256_storeu_si256(codes.as_mut_ptr().add(half * 32).cast(), nibbles) };
+    }
+}
+
+/// The codes of four bits of block `b`, as [`BlockCodes`] has them.
+///
+/// # Safety
+/// The rows have 16 bytes of codes in a block and hold block `b`; `half` is 0 or 1.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn nibbles(rows: &TileRows<'_>, b: usize, half: usize) -> [__m256i; 8] {
+    let at = b * rows.layout.code_stride() + rows.layout.code_start();
     let nibble = _mm256_set1_epi8(15);
     // SAFETY: a block has 16 bytes of codes.
     let packed = unsafe { transposed(rows, half, at) };
+    let mut nibbles = [_mm256_setzero_si256(); 8];
     for j in 0..4 {
-        let low = _mm256_and_si256(packed[j], nibble);
-        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed[j]), nibble);
-        let (low, high) = (_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
-        // SAFETY: 32 of 64 bytes each.
-        unsafe {
-            _mm256_storeu_si256(codes[2 * j].as_mut_ptr().add(half * 32).cast(), low);
-            _mm256_storeu_si256(codes[2 * j + 1].as_mut_ptr().add(half * 32).cast(), high);
-        }
+        nibbles[2 * j] = _mm256_and_si256(packed[j], nibble);
+        nibbles[2 * j + 1] = _mm256_and_si256(_mm256_srli_epi16::<4>(packed[j]), nibble);
     }
+    nibbles
 }
 
 /// Bytes `at..at + 16` of the eight rows of a half: vector `j` holds bytes `4j..4j + 4` of each
