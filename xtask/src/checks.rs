@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::counts::{Counts, Runner};
 use crate::step::{Outcome, Report, cargo, counted, shown};
-use crate::{clients, fuzz, scripts};
+use crate::{clients, fuzz, scripts, smollm2};
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Everything.
     Full,
-    /// Without clippy, the clients, the documentation and the fuzz targets.
+    /// Without clippy, the clients, the published model, the documentation and the fuzz targets.
     Fast,
 }
 
@@ -65,6 +65,7 @@ fn steps(root: &Path, extent: Extent, report: &mut Report) -> Result<(), String>
     report.step("count", |counts| some_passed(*counts))?;
     if full {
         report.step("clients", |counts| clients::test(root, &clients::Request::all(), counts))?;
+        report.step("smollm2", |counts| smollm2::test(root, counts))?;
         let mut doc = cargo(root, &on_all(&["doc", "--no-deps"]));
         doc.env("RUSTDOCFLAGS", "-D warnings");
         report.step("doc", |_| shown(doc))?;

@@ -3,7 +3,8 @@
 //! Reading order: [`checks`] (what `cargo xtask test` runs, in order), [`step`] (how one of them
 //! is run, timed and reported), [`counts`] (how many tests passed), [`scripts`] (syntax of shell
 //! and Python files), [`fuzz`] (the wrapper around cargo-fuzz), [`clients`] (programs that others
-//! wrote, against our server), [`soak`] (the same server under load for minutes).
+//! wrote, against our server), [`smollm2`] (a published model against transformers), [`soak`] (the
+//! server under load for minutes).
 //!
 //! Nothing outside the standard library is used, so the checks start on a bare toolchain.
 //! Exit codes: 0 all passed, 1 a check failed, 2 the command line was not understood.
@@ -15,6 +16,7 @@ mod clients;
 mod counts;
 mod fuzz;
 mod scripts;
+mod smollm2;
 mod soak;
 mod step;
 
@@ -27,9 +29,11 @@ Checks and chores of this repository.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test [--fast]                     run every check; --fast leaves out clippy, clients, doc, fuzz
+  test [--fast]                     run every check; --fast leaves out clippy, clients, smollm2,
+                                    doc and fuzz
   clients                           try the server with clients for Python and JavaScript
   clients python|adapters|node ...  one suite of these; more words go to pytest or node
+  smollm2                           compare a published dense model with transformers
   soak [--minutes <N>]              keep the server under load and abuse for N minutes (default 5)
   fuzz                              list the fuzz targets
   fuzz <TARGET>|all --minutes <N>   fuzz one target, or each in turn, for N minutes (default 10)
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
             Ok(request) => clients::run(&root(), &request),
             Err(message) => return usage(&message),
         },
+        ["smollm2"] => smollm2::run(&root()),
         ["soak", rest @ ..] => match soak::minutes(rest) {
             Ok(minutes) => soak::run(&root(), minutes),
             Err(message) => return usage(&message),

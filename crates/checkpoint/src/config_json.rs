@@ -1,4 +1,5 @@
-//! `config.json` of the Hugging Face layout and of OpenAI's `original/` layout.
+//! `config.json` of gpt-oss in the Hugging Face layout and in OpenAI's `original/` layout, and
+//! which kind of `config.json` a file is.
 //!
 //! Source of the defaults: `GptOssConfig` of transformers (configuration_gpt_oss.py) and
 //! `ModelConfig` of openai/gpt-oss (gpt_oss/torch/model.py). Numbers that shape tensors have no
@@ -8,7 +9,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::config::{LayerType, ModelConfig, YarnScaling};
+use crate::config::{Architecture, LayerType, ModelConfig, RopeScaling, YarnScaling};
+use crate::config_llama;
 use crate::error::{CheckpointError, Place};
 use crate::fields::Fields;
 
@@ -29,11 +31,15 @@ pub(crate) const YARN: YarnScaling = YarnScaling {
     truncate: false,
 };
 
-/// Which of the two kinds of `config.json` a file is.
+/// Which kind of `config.json` a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// Names a model type, for transformers.
+    /// gpt-oss for transformers.
     HuggingFace,
+    /// LLaMA for transformers.
+    Llama,
+    /// Mistral for transformers.
+    Mistral,
     /// The fields of openai/gpt-oss and nothing else.
     Original,
 }
@@ -44,6 +50,8 @@ pub(crate) fn parse(file: &Path, json: &Value) -> Result<(Dialect, ModelConfig),
     let dialect = dialect(&fields)?;
     let config = match dialect {
         Dialect::HuggingFace => hugging_face(&fields)?,
+        Dialect::Llama => config_llama::llama(&fields)?,
+        Dialect::Mistral => config_llama::mistral(&fields)?,
         Dialect::Original => original(&fields)?,
     };
     config.check().map_err(|problem| CheckpointError::Invalid {
@@ -79,19 +87,23 @@ fn dialect(fields: &Fields) -> Result<Dialect, CheckpointError> {
         file: fields.file.to_path_buf(),
         place: Place::Field(field.to_owned()),
         found: crate::error::printable(found),
-        known: "model_type gpt_oss",
+        known: "model_type gpt_oss, llama or mistral",
     };
     if let Some(model_type) = fields.string("model_type")? {
         return match model_type {
             "gpt_oss" => Ok(Dialect::HuggingFace),
+            "llama" => Ok(Dialect::Llama),
+            "mistral" => Ok(Dialect::Mistral),
             other => Err(unknown("model_type", other)),
         };
     }
     match fields.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str) {
         Some("GptOssForCausalLM") => Ok(Dialect::HuggingFace),
+        Some("LlamaForCausalLM") => Ok(Dialect::Llama),
+        Some("MistralForCausalLM") => Ok(Dialect::Mistral),
         Some(other) => Err(unknown("architectures", other)),
         None if fields.get("num_experts").is_some() => Ok(Dialect::Original),
-        None => Err(fields.invalid("model_type", "gpt_oss", "nothing")),
+        None => Err(fields.invalid("model_type", "gpt_oss, llama or mistral", "nothing")),
     }
 }
 
@@ -103,12 +115,15 @@ fn hugging_face(fields: &Fields) -> Result<ModelConfig, CheckpointError> {
         refuse_unless(&quantization, "quant_method", &Value::from("mxfp4"))?;
     }
     let layers = fields.required_count("num_hidden_layers")?;
-    let (rope_theta, rope_scaling) = rope(fields)?;
+    let initial = fields.count("initial_context_length")?;
+    let usual = (ROPE_THETA, Some(RopeScaling::Yarn(YARN)));
+    let (rope_theta, rope_scaling) = rope(fields, usual, |rope| rope_kind(rope, initial))?;
     let max_position_embeddings = match fields.count("max_position_embeddings")? {
         Some(n) => n,
         None => extended(fields, rope_scaling.as_ref())?,
     };
     Ok(ModelConfig {
+        architecture: Architecture::GptOss,
         vocab_size: fields.required_count("vocab_size")?,
         hidden_size: fields.required_count("hidden_size")?,
         intermediate_size: fields.required_count("intermediate_size")?,
@@ -119,11 +134,12 @@ fn hugging_face(fields: &Fields) -> Result<ModelConfig, CheckpointError> {
         num_local_experts: fields.required_count("num_local_experts")?,
         num_experts_per_tok: experts_per_token(fields)?,
         sliding_window: fields.count("sliding_window")?.unwrap_or(SLIDING_WINDOW),
-        layer_types: layer_types(fields, layers)?,
+        layer_types: layer_types(fields, alternating(layers.min(LAYERS_MAX)))?,
         rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(RMS_NORM_EPS),
         rope_theta,
         rope_scaling,
-        swiglu_limit: fields.number("swiglu_limit")?.unwrap_or(SWIGLU_LIMIT),
+        swiglu_limit: Some(fields.number("swiglu_limit")?.unwrap_or(SWIGLU_LIMIT)),
+        tie_word_embeddings: false,
         max_position_embeddings,
     })
 }
@@ -135,17 +151,18 @@ fn original(fields: &Fields) -> Result<ModelConfig, CheckpointError> {
     let factor = fields.number("rope_scaling_factor")?.unwrap_or(YARN.factor);
     // openai/gpt-oss, RotaryEmbedding: a factor of at most 1 means plain rotary embeddings.
     let rope_scaling = if factor > 1.0 {
-        Some(YarnScaling {
+        Some(RopeScaling::Yarn(YarnScaling {
             factor,
             beta_fast: fields.number("rope_ntk_beta")?.unwrap_or(YARN.beta_fast),
             beta_slow: fields.number("rope_ntk_alpha")?.unwrap_or(YARN.beta_slow),
             original_max_position_embeddings: initial,
             truncate: false,
-        })
+        }))
     } else {
         None
     };
     Ok(ModelConfig {
+        architecture: Architecture::GptOss,
         vocab_size: fields.required_count("vocab_size")?,
         hidden_size: fields.required_count("hidden_size")?,
         intermediate_size: fields.required_count("intermediate_size")?,
@@ -160,7 +177,8 @@ fn original(fields: &Fields) -> Result<ModelConfig, CheckpointError> {
         rms_norm_eps: RMS_NORM_EPS,
         rope_theta: fields.number("rope_theta")?.unwrap_or(ROPE_THETA),
         rope_scaling,
-        swiglu_limit: fields.number("swiglu_limit")?.unwrap_or(SWIGLU_LIMIT),
+        swiglu_limit: Some(fields.number("swiglu_limit")?.unwrap_or(SWIGLU_LIMIT)),
+        tie_word_embeddings: false,
         max_position_embeddings: (initial as f64 * factor.max(1.0)) as usize,
     })
 }
@@ -168,7 +186,11 @@ fn original(fields: &Fields) -> Result<ModelConfig, CheckpointError> {
 /// Enough for a list of layer types that [`ModelConfig::check`] refuses as too long.
 pub(crate) const LAYERS_MAX: usize = 1 << 11;
 
-fn refuse_unless(fields: &Fields, field: &str, only: &Value) -> Result<(), CheckpointError> {
+pub(crate) fn refuse_unless(
+    fields: &Fields,
+    field: &str,
+    only: &Value,
+) -> Result<(), CheckpointError> {
     match fields.get(field) {
         Some(value) if value != only => {
             Err(fields.unsupported(field, format!("{}; only {only} is", Fields::describe(value))))
@@ -192,10 +214,12 @@ fn experts_per_token(fields: &Fields) -> Result<usize, CheckpointError> {
     }
 }
 
-fn layer_types(fields: &Fields, layers: usize) -> Result<Vec<LayerType>, CheckpointError> {
-    let Some(value) = fields.get("layer_types") else {
-        return Ok(alternating(layers.min(LAYERS_MAX)));
-    };
+/// `layer_types`, or `usual` if the file has none.
+pub(crate) fn layer_types(
+    fields: &Fields,
+    usual: Vec<LayerType>,
+) -> Result<Vec<LayerType>, CheckpointError> {
+    let Some(value) = fields.get("layer_types") else { return Ok(usual) };
     let Some(names) = value.as_array() else {
         return Err(fields.invalid("layer_types", "a list", &Fields::describe(value)));
     };
@@ -210,16 +234,20 @@ fn layer_types(fields: &Fields, layers: usize) -> Result<Vec<LayerType>, Checkpo
     names.iter().take(LAYERS_MAX).map(kind).collect()
 }
 
-/// Base and scaling of the rotary embeddings.
+/// Base and scaling of the rotary embeddings; `usual` if the file says neither, `kind` reads an
+/// object that does.
 ///
 /// transformers 4 has `rope_scaling` and `rope_theta`, transformers 5 puts both into
 /// `rope_parameters`; a file may hold both spellings if they agree. `null` counts as missing, as
 /// in transformers 5.
-fn rope(fields: &Fields) -> Result<(f64, Option<YarnScaling>), CheckpointError> {
-    let initial = fields.count("initial_context_length")?;
+pub(crate) fn rope(
+    fields: &Fields,
+    usual: (f64, Option<RopeScaling>),
+    kind: impl Fn(&Fields) -> Result<Option<RopeScaling>, CheckpointError>,
+) -> Result<(f64, Option<RopeScaling>), CheckpointError> {
     let top_theta = fields.number("rope_theta")?;
-    let mut theta = top_theta.unwrap_or(ROPE_THETA);
-    let mut scaling: Option<Option<YarnScaling>> = None;
+    let mut theta = top_theta.unwrap_or(usual.0);
+    let mut scaling: Option<Option<RopeScaling>> = None;
     for name in ["rope_scaling", "rope_parameters"] {
         let Some(rope) = fields.object(name)? else { continue };
         if let Some(inner) = rope.number("rope_theta")? {
@@ -229,27 +257,31 @@ fn rope(fields: &Fields) -> Result<(f64, Option<YarnScaling>), CheckpointError> 
             }
             theta = inner;
         }
-        let parsed = rope_kind(&rope, initial)?;
+        let parsed = kind(&rope)?;
         if scaling.as_ref().is_some_and(|other| *other != parsed) {
             return Err(fields.invalid(name, "the same as `rope_scaling`", "another setting"));
         }
         scaling = Some(parsed);
     }
-    Ok((theta, scaling.unwrap_or(Some(YARN))))
+    Ok((theta, scaling.unwrap_or(usual.1)))
+}
+
+/// The name of the scaling, `rope_type` or its older spelling `type`; heads must turn as a whole.
+pub(crate) fn rope_type<'a>(rope: &Fields<'a>) -> Result<Option<&'a str>, CheckpointError> {
+    if let Some(part) = rope.number("partial_rotary_factor")?.filter(|part| *part != 1.0) {
+        return Err(rope.unsupported("partial_rotary_factor", format!("{part}; only 1 is")));
+    }
+    match rope.string("rope_type")? {
+        Some(kind) => Ok(Some(kind)),
+        None => rope.string("type"),
+    }
 }
 
 fn rope_kind(
     rope: &Fields,
     initial: Option<usize>,
-) -> Result<Option<YarnScaling>, CheckpointError> {
-    let kind = match rope.string("rope_type")? {
-        Some(kind) => Some(kind),
-        None => rope.string("type")?,
-    };
-    if let Some(part) = rope.number("partial_rotary_factor")?.filter(|part| *part != 1.0) {
-        return Err(rope.unsupported("partial_rotary_factor", format!("{part}; only 1 is")));
-    }
-    match kind {
+) -> Result<Option<RopeScaling>, CheckpointError> {
+    match rope_type(rope)? {
         Some("default") => return Ok(None),
         Some("yarn") => {}
         Some(other) => {
@@ -276,20 +308,22 @@ fn rope_kind(
         Some(n) => n,
         None => rope.required_count("original_max_position_embeddings")?,
     };
-    Ok(Some(YarnScaling {
+    Ok(Some(RopeScaling::Yarn(YarnScaling {
         factor,
         beta_fast: rope.number("beta_fast")?.unwrap_or(YARN.beta_fast),
         beta_slow: rope.number("beta_slow")?.unwrap_or(YARN.beta_slow),
         original_max_position_embeddings: original,
         // transformers rounds unless told not to; every published gpt-oss file says false.
         truncate: rope.flag("truncate")?.unwrap_or(true),
-    }))
+    })))
 }
 
 /// The longest sequence when the file does not say it: the extended context.
-fn extended(fields: &Fields, yarn: Option<&YarnScaling>) -> Result<usize, CheckpointError> {
-    match yarn {
-        Some(yarn) => Ok((yarn.original_max_position_embeddings as f64 * yarn.factor) as usize),
-        None => fields.required_count("max_position_embeddings"),
+fn extended(fields: &Fields, scaling: Option<&RopeScaling>) -> Result<usize, CheckpointError> {
+    match scaling {
+        Some(RopeScaling::Yarn(yarn)) => {
+            Ok((yarn.original_max_position_embeddings as f64 * yarn.factor) as usize)
+        }
+        _ => fields.required_count("max_position_embeddings"),
     }
 }

@@ -41,7 +41,8 @@ pub enum CheckpointError {
     },
     /// A model of another family.
     #[error(
-        "{}{place}: unknown architecture `{found}`: only gpt-oss models are supported ({known})",
+        "{}{place}: unknown architecture `{found}`: only gpt-oss, LLaMA and Mistral models are \
+         supported ({known})",
         file.display()
     )]
     UnknownArchitecture {
@@ -51,7 +52,7 @@ pub enum CheckpointError {
         place: Place,
         /// The architecture.
         found: String,
-        /// The spelling of the supported architecture in this kind of file.
+        /// The spellings of the supported architectures in this kind of file.
         known: &'static str,
     },
     /// The folder holds no model.

@@ -35,6 +35,11 @@ impl<'a> Fields<'a> {
         self.object.get(field).filter(|value| !value.is_null())
     }
 
+    /// Whether the field is there, be it as `null`.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.object.contains_key(field)
+    }
+
     /// A whole number that is not negative.
     pub(crate) fn count(&self, field: &str) -> Result<Option<usize>, CheckpointError> {
         let Some(value) = self.get(field) else { return Ok(None) };

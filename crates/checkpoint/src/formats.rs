@@ -17,6 +17,8 @@ pub enum Part {
     Router,
     /// The experts' matrices.
     Experts,
+    /// The matrices of a dense model's perceptrons.
+    Mlp,
     /// The output embedding.
     Unembedding,
     /// Norms, biases and sinks.
@@ -31,6 +33,7 @@ impl Part {
             Part::Attention => "attention",
             Part::Router => "router",
             Part::Experts => "experts",
+            Part::Mlp => "perceptron",
             Part::Unembedding => "unembedding",
             Part::Vectors => "vectors",
         }
@@ -54,14 +57,22 @@ impl Model {
         let mut uses = Uses::default();
         let weights = &self.weights;
         uses.matrix(Part::Embedding, &weights.embedding);
-        uses.matrix(Part::Unembedding, &weights.unembedding);
+        if !self.config.tie_word_embeddings {
+            uses.matrix(Part::Unembedding, &weights.unembedding);
+        }
         for layer in &weights.layers {
             for matrix in [&layer.q, &layer.k, &layer.v, &layer.out] {
                 uses.matrix(Part::Attention, matrix);
             }
-            uses.matrix(Part::Router, &layer.router);
-            uses.experts(&layer.gate_up);
-            uses.experts(&layer.down);
+            let part = match &layer.router {
+                Some(router) => {
+                    uses.matrix(Part::Router, router);
+                    Part::Experts
+                }
+                None => Part::Mlp,
+            };
+            uses.experts(part, &layer.gate_up);
+            uses.experts(part, &layer.down);
         }
         // What the files hold besides matrices are vectors.
         let mut vectors: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -102,19 +113,19 @@ impl Uses {
         self.add(part, matrix.format.name(), matrix.format.name(), matrix.data.len());
     }
 
-    fn experts(&mut self, experts: &Experts) {
+    fn experts(&mut self, part: Part, experts: &Experts) {
         match &experts.layout {
             // Safetensors files call the codes and the scales plain bytes.
             ExpertLayout::Mxfp4 { blocks, scales } => {
-                self.add(Part::Experts, "MXFP4", "U8", blocks.len() + scales.len());
+                self.add(part, "MXFP4", "U8", blocks.len() + scales.len());
             }
-            ExpertLayout::Rows(matrix) => self.matrix(Part::Experts, matrix),
+            ExpertLayout::Rows(matrix) => self.matrix(part, matrix),
             ExpertLayout::GateAndUp { gate, up } => {
-                self.matrix(Part::Experts, gate);
-                self.matrix(Part::Experts, up);
+                self.matrix(part, gate);
+                self.matrix(part, up);
             }
             ExpertLayout::Transposed { format, data } => {
-                self.add(Part::Experts, format.name(), format.name(), data.len());
+                self.add(part, format.name(), format.name(), data.len());
             }
         }
     }

@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use crate::bytes::Bytes;
-use crate::config::ModelConfig;
+use crate::config::{Architecture, ModelConfig};
 use crate::tensors::TensorTable;
-use crate::{config_json, gguf as gguf_file, gguf_config, gguf_model, hf, original, safetensors};
+use crate::{
+    config_json, gguf as gguf_file, gguf_config, gguf_model, hf, llama_model, original, safetensors,
+};
 
 /// Reads bytes as a safetensors file, and its tensors as the weights of a tiny model.
 pub fn safetensors_header(data: &[u8]) -> bool {
@@ -16,12 +18,14 @@ pub fn safetensors_header(data: &[u8]) -> bool {
     let table = || TensorTable { file: file.to_path_buf(), tensors: tensors.clone() };
     let hugging_face = hf::weights(&config, &mut table()).is_ok();
     let original = original::weights(&config, &mut table()).is_ok();
-    hugging_face || original
+    let llama = llama_model::weights(&config, &mut table(), &llama_model::HUGGING_FACE).is_ok();
+    hugging_face || original || llama
 }
 
 /// The shape of the models in the corpus, so that inputs get as far as the weights.
 fn tiny() -> ModelConfig {
     ModelConfig {
+        architecture: Architecture::GptOss,
         vocab_size: 4,
         hidden_size: 32,
         intermediate_size: 32,
@@ -36,7 +40,8 @@ fn tiny() -> ModelConfig {
         rms_norm_eps: config_json::RMS_NORM_EPS,
         rope_theta: config_json::ROPE_THETA,
         rope_scaling: None,
-        swiglu_limit: config_json::SWIGLU_LIMIT,
+        swiglu_limit: Some(config_json::SWIGLU_LIMIT),
+        tie_word_embeddings: false,
         max_position_embeddings: 16,
     }
 }
@@ -47,9 +52,14 @@ pub fn gguf(data: &[u8]) -> bool {
     let Ok(gguf) = gguf_file::read(file, &Bytes::from(data.to_vec())) else { return false };
     let mut table = TensorTable { file: file.to_path_buf(), tensors: gguf.tensors };
     let chat = gguf_config::chat(&gguf.metadata).is_ok();
-    let Ok(config) = gguf_config::config(&gguf.metadata, &table) else { return false };
+    let Ok(config) = gguf_config::config(&gguf.metadata, &mut table) else { return false };
     let tokenizer = gguf_config::tokenizer(&gguf.metadata, &config).is_ok();
-    let weights = gguf_model::weights(&config, &mut table).is_ok();
+    let weights = match config.architecture {
+        Architecture::GptOss => gguf_model::weights(&config, &mut table).is_ok(),
+        Architecture::Llama => {
+            llama_model::weights(&config, &mut table, &llama_model::GGUF).is_ok()
+        }
+    };
     chat && tokenizer && weights
 }
 

@@ -1,14 +1,15 @@
 //! The configuration, tokenizer and sampling that the metadata of a GGUF file states.
 //!
-//! Source of the keys: gguf-py/gguf/constants.py and src/models/openai-moe.cpp of llama.cpp, and
+//! Source of gpt-oss's keys: gguf-py/gguf/constants.py and src/models/openai-moe.cpp of llama.cpp, and
 //! Ollama's variant of them (architecture `gptoss`), which leaves some out.
 
 use crate::chat::{self, ChatDefaults};
-use crate::config::{LayerType, ModelConfig, YarnScaling};
+use crate::config::{Architecture, LayerType, ModelConfig, RopeScaling, YarnScaling};
 use crate::config_json::{
     LAYERS_MAX, RMS_NORM_EPS, ROPE_THETA, SLIDING_WINDOW, SWIGLU_LIMIT, YARN, alternating,
 };
 use crate::error::{CheckpointError, Place, printable};
+use crate::gguf_llama;
 use crate::gguf_metadata::Metadata;
 use crate::tensors::TensorTable;
 use crate::tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, TokenizerSource};
@@ -16,41 +17,18 @@ use crate::tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, TokenizerSource};
 /// Reads the configuration; numbers that Ollama's files leave out come from the tensors.
 pub(crate) fn config(
     metadata: &Metadata,
-    table: &TensorTable,
+    table: &mut TensorTable,
 ) -> Result<ModelConfig, CheckpointError> {
-    let keys = Keys { metadata, prefix: architecture(metadata)? };
-    let layers = keys.required("block_count")?;
-    let heads = keys.required("attention.head_count")?;
-    let vocab_size = rows(table, "token_embd.weight", 0)?;
-    let config = ModelConfig {
-        vocab_size,
-        hidden_size: keys.required("embedding_length")?,
-        intermediate_size: match keys.count("expert_feed_forward_length")? {
-            Some(n) => n,
-            None => rows(table, "blk.0.ffn_gate_exps.weight", 1)?,
-        },
-        num_hidden_layers: layers,
-        num_attention_heads: heads,
-        num_key_value_heads: keys.required("attention.head_count_kv")?,
-        head_dim: match keys.count("attention.key_length")? {
-            Some(n) => n,
-            None => rows(table, "blk.0.attn_q.weight", 0)? / heads.max(1),
-        },
-        num_local_experts: keys.required("expert_count")?,
-        num_experts_per_tok: keys.required("expert_used_count")?,
-        sliding_window: keys.count("attention.sliding_window")?.unwrap_or(SLIDING_WINDOW),
-        layer_types: layer_types(&keys, layers)?,
-        rms_norm_eps: keys.number("attention.layer_norm_rms_epsilon")?.unwrap_or(RMS_NORM_EPS),
-        rope_theta: keys.number("rope.freq_base")?.unwrap_or(ROPE_THETA),
-        rope_scaling: rope_scaling(&keys)?,
-        // The files do not state it: llama.cpp has it in its code.
-        swiglu_limit: SWIGLU_LIMIT,
-        max_position_embeddings: keys.required("context_length")?,
+    let (architecture, prefix) = architecture(metadata)?;
+    let keys = Keys { metadata, prefix };
+    let config = match architecture {
+        Architecture::GptOss => gpt_oss(&keys, table)?,
+        Architecture::Llama => gguf_llama::config(&keys, table)?,
     };
     for (key, expected) in [
         ("attention.value_length", config.head_dim),
         ("rope.dimension_count", config.head_dim),
-        ("vocab_size", vocab_size),
+        ("vocab_size", config.vocab_size),
     ] {
         if let Some(found) = keys.count(key)?.filter(|found| *found != expected) {
             return Err(keys.invalid(key, &expected.to_string(), found.to_string()));
@@ -58,17 +36,50 @@ pub(crate) fn config(
     }
     config.check().map_err(|problem| CheckpointError::Invalid {
         file: metadata.file.clone(),
-        place: Place::Field(keys.key(key_of(problem.field))),
+        place: Place::Field(keys.key(key_of(architecture, problem.field))),
         expected: problem.expected,
         found: problem.found,
     })?;
     Ok(config)
 }
 
+fn gpt_oss(keys: &Keys, table: &TensorTable) -> Result<ModelConfig, CheckpointError> {
+    let layers = keys.required("block_count")?;
+    let heads = keys.required("attention.head_count")?;
+    Ok(ModelConfig {
+        architecture: Architecture::GptOss,
+        vocab_size: axis(table, "token_embd.weight", 0)?,
+        hidden_size: keys.required("embedding_length")?,
+        intermediate_size: match keys.count("expert_feed_forward_length")? {
+            Some(n) => n,
+            None => axis(table, "blk.0.ffn_gate_exps.weight", 1)?,
+        },
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        num_key_value_heads: keys.required("attention.head_count_kv")?,
+        head_dim: match keys.count("attention.key_length")? {
+            Some(n) => n,
+            None => axis(table, "blk.0.attn_q.weight", 0)? / heads.max(1),
+        },
+        num_local_experts: keys.required("expert_count")?,
+        num_experts_per_tok: keys.required("expert_used_count")?,
+        sliding_window: keys.count("attention.sliding_window")?.unwrap_or(SLIDING_WINDOW),
+        layer_types: layer_types(keys, layers)?,
+        rms_norm_eps: keys.number("attention.layer_norm_rms_epsilon")?.unwrap_or(RMS_NORM_EPS),
+        rope_theta: keys.number("rope.freq_base")?.unwrap_or(ROPE_THETA),
+        rope_scaling: rope_scaling(keys)?.map(RopeScaling::Yarn),
+        // The files do not state it: llama.cpp has it in its code.
+        swiglu_limit: Some(SWIGLU_LIMIT),
+        tie_word_embeddings: false,
+        max_position_embeddings: keys.required("context_length")?,
+    })
+}
+
 /// The key of a field of `config.json`, without the architecture.
-fn key_of(field: &'static str) -> &'static str {
+fn key_of(architecture: Architecture, field: &'static str) -> &'static str {
     match field {
         "hidden_size" => "embedding_length",
+        "intermediate_size" if architecture == Architecture::Llama => "feed_forward_length",
         "intermediate_size" => "expert_feed_forward_length",
         "num_hidden_layers" => "block_count",
         "num_attention_heads" => "attention.head_count",
@@ -89,50 +100,57 @@ fn key_of(field: &'static str) -> &'static str {
 }
 
 /// The keys of one architecture.
-struct Keys<'a> {
-    metadata: &'a Metadata,
+pub(crate) struct Keys<'a> {
+    pub(crate) metadata: &'a Metadata,
     prefix: &'static str,
 }
 
 impl Keys<'_> {
-    fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.prefix)
     }
 
-    fn count(&self, name: &str) -> Result<Option<usize>, CheckpointError> {
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, CheckpointError> {
         self.metadata.count(&self.key(name))
     }
 
-    fn required(&self, name: &str) -> Result<usize, CheckpointError> {
+    pub(crate) fn required(&self, name: &str) -> Result<usize, CheckpointError> {
         self.metadata.required_count(&self.key(name))
     }
 
-    fn number(&self, name: &str) -> Result<Option<f64>, CheckpointError> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, CheckpointError> {
         self.metadata.number(&self.key(name))
     }
 
-    fn invalid(&self, name: &str, expected: &str, found: String) -> CheckpointError {
+    pub(crate) fn invalid(&self, name: &str, expected: &str, found: String) -> CheckpointError {
         self.metadata.invalid(&self.key(name), expected, found)
+    }
+
+    pub(crate) fn unsupported(&self, name: &str, what: String) -> CheckpointError {
+        self.metadata.unsupported(&self.key(name), what)
     }
 }
 
-fn architecture(metadata: &Metadata) -> Result<&'static str, CheckpointError> {
+/// The architecture, and what its keys begin with.
+fn architecture(metadata: &Metadata) -> Result<(Architecture, &'static str), CheckpointError> {
     const KEY: &str = "general.architecture";
     match metadata.string(KEY)? {
-        Some("gpt-oss") => Ok("gpt-oss"),
-        Some("gptoss") => Ok("gptoss"),
+        Some("gpt-oss") => Ok((Architecture::GptOss, "gpt-oss")),
+        Some("gptoss") => Ok((Architecture::GptOss, "gptoss")),
+        // Mistral's files say this, too.
+        Some("llama") => Ok((Architecture::Llama, "llama")),
         Some(other) => Err(CheckpointError::UnknownArchitecture {
             file: metadata.file.clone(),
             place: Place::Field(KEY.to_owned()),
             found: printable(other),
-            known: "general.architecture gpt-oss or gptoss",
+            known: "general.architecture gpt-oss, gptoss or llama",
         }),
-        None => Err(metadata.invalid(KEY, "gpt-oss", "nothing".to_owned())),
+        None => Err(metadata.invalid(KEY, "gpt-oss or llama", "nothing".to_owned())),
     }
 }
 
 /// The size of an axis of a tensor that every model has.
-fn rows(table: &TensorTable, name: &str, axis: usize) -> Result<usize, CheckpointError> {
+pub(crate) fn axis(table: &TensorTable, name: &str, axis: usize) -> Result<usize, CheckpointError> {
     let shape = table.shape(name)?;
     shape.get(axis).copied().ok_or_else(|| CheckpointError::Invalid {
         file: table.file.clone(),
@@ -162,7 +180,7 @@ fn layer_types(keys: &Keys, layers: usize) -> Result<Vec<LayerType>, CheckpointE
                 many => format!("a list of {}", many.len()),
             };
             let what = format!("{found}; 2 and a list with 0 or 1 for each layer are");
-            Err(keys.metadata.unsupported(&keys.key(PATTERN), what))
+            Err(keys.unsupported(PATTERN, what))
         }
     }
 }
@@ -176,7 +194,7 @@ fn rope_scaling(keys: &Keys) -> Result<Option<YarnScaling>, CheckpointError> {
         Some("none") => return Ok(None),
         Some(other) => {
             let what = format!("`{}`; only yarn and none are", printable(other));
-            return Err(keys.metadata.unsupported(&keys.key(TYPE), what));
+            return Err(keys.unsupported(TYPE, what));
         }
     }
     for (key, usual) in [
@@ -187,7 +205,7 @@ fn rope_scaling(keys: &Keys) -> Result<Option<YarnScaling>, CheckpointError> {
     ] {
         if let Some(found) = keys.number(key)?.filter(|found| *found != usual) {
             let what = format!("{found}; only {usual} is");
-            return Err(keys.metadata.unsupported(&keys.key(key), what));
+            return Err(keys.unsupported(key, what));
         }
     }
     Ok(Some(YarnScaling {

@@ -1,4 +1,5 @@
-//! Weights in a GGUF file: `blk.N.…`, the gates and linear parts of the experts in two tensors.
+//! Weights of gpt-oss in a GGUF file: `blk.N.…`, the gates and linear parts of the experts in two
+//! tensors.
 //!
 //! Source of the names: src/models/openai-moe.cpp and gguf-py of llama.cpp; of Ollama's other
 //! names: llama/compat of ollama.
@@ -6,7 +7,7 @@
 use crate::config::ModelConfig;
 use crate::error::CheckpointError;
 use crate::tensors::TensorTable;
-use crate::weights::{ExpertLayout, Experts, LayerWeights, Weights};
+use crate::weights::{ExpertLayout, Experts, LayerWeights, RotaryPairs, Weights};
 
 /// Takes the weights of a model of this configuration out of the table.
 pub(crate) fn weights(
@@ -21,6 +22,7 @@ pub(crate) fn weights(
             .collect::<Result<_, _>>()?,
         norm: table.vector("output_norm.weight", &[d])?,
         unembedding: table.matrix("output.weight", [v, d])?,
+        rotary_pairs: RotaryPairs::Halves,
     })
 }
 
@@ -54,7 +56,7 @@ fn layer(
         out: table.matrix(&out, [d, query])?,
         out_bias: table.vector(&out_bias, &[d])?,
         mlp_norm: table.vector(&mlp_norm, &[d])?,
-        router: table.matrix(&name("ffn_gate_inp.weight"), [e, d])?,
+        router: Some(table.matrix(&name("ffn_gate_inp.weight"), [e, d])?),
         router_bias: table.vector(&name("ffn_gate_inp.bias"), &[e])?,
         gate_up: Experts {
             experts: e,

@@ -1,4 +1,4 @@
-//! Weights in the Hugging Face layout: `model.layers.N.…`, experts MXFP4 or BF16.
+//! Weights of gpt-oss in the Hugging Face layout: `model.layers.N.…`, experts MXFP4 or BF16.
 //!
 //! Source of names and shapes: modeling_gpt_oss.py of transformers 5.23.0. The MXFP4 tensors are
 //! OpenAI's bytes; the plain ones are transposed, `[E, inputs, outputs]`.
@@ -6,7 +6,7 @@
 use crate::config::ModelConfig;
 use crate::error::CheckpointError;
 use crate::tensors::TensorTable;
-use crate::weights::{ExpertLayout, Experts, LayerWeights, Weights};
+use crate::weights::{ExpertLayout, Experts, LayerWeights, RotaryPairs, Weights};
 
 /// Takes the weights of a model of this configuration out of the table.
 pub(crate) fn weights(
@@ -21,6 +21,7 @@ pub(crate) fn weights(
             .collect::<Result<_, _>>()?,
         norm: table.vector("model.norm.weight", &[d])?,
         unembedding: table.matrix("lm_head.weight", [v, d])?,
+        rotary_pairs: RotaryPairs::Halves,
     })
 }
 
@@ -45,7 +46,7 @@ fn layer(
         out: table.matrix(&name("self_attn.o_proj.weight"), [d, query])?,
         out_bias: table.vector(&name("self_attn.o_proj.bias"), &[d])?,
         mlp_norm: table.vector(&name("post_attention_layernorm.weight"), &[d])?,
-        router: table.matrix(&name("mlp.router.weight"), [e, d])?,
+        router: Some(table.matrix(&name("mlp.router.weight"), [e, d])?),
         router_bias: table.vector(&name("mlp.router.bias"), &[e])?,
         gate_up: experts(table, &name("mlp.experts.gate_up_proj"), [e, 2 * f, d])?,
         gate_up_bias: table.vector(&name("mlp.experts.gate_up_proj_bias"), &[e, 2 * f])?,

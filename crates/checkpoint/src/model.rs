@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::chat::{self, ChatDefaults};
-use crate::config::ModelConfig;
+use crate::config::{Architecture, ModelConfig};
 use crate::config_json::{self, Dialect};
 use crate::error::{CheckpointError, Place, printable};
 use crate::folder::Folder;
@@ -12,7 +12,7 @@ use crate::shards::{self, Shards, split_name};
 use crate::tensors::{Tensor, TensorTable};
 use crate::tokenizer::{O200K_HARMONY_TOKENS, TokenizerSource};
 use crate::weights::Weights;
-use crate::{gguf_config, gguf_model, gguf_split, hf, licence, map, original};
+use crate::{gguf_config, gguf_model, gguf_split, hf, licence, llama_model, map, original};
 
 /// A model as opened: recognised, checked and mapped. Only vectors (norms, biases, sinks) were
 /// converted.
@@ -70,7 +70,7 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
     /// Bytes in the file.
     pub bytes: u64,
-    /// Whether the model is computed with it. Files may hold more than gpt-oss needs.
+    /// Whether the model is computed with it. Files may hold more than the model needs.
     pub used: bool,
 }
 
@@ -181,8 +181,11 @@ fn open_gguf(path: &Path, folder: &Folder, name: &str) -> Result<Model, Checkpoi
     let (Gguf { metadata, tensors }, files) = gguf_split::open(folder, name)?;
     let mut table = TensorTable { file: folder.path(name), tensors };
     let mut tensors = describe(&table);
-    let config = gguf_config::config(&metadata, &table)?;
-    let weights = gguf_model::weights(&config, &mut table)?;
+    let config = gguf_config::config(&metadata, &mut table)?;
+    let weights = match config.architecture {
+        Architecture::GptOss => gguf_model::weights(&config, &mut table)?,
+        Architecture::Llama => llama_model::weights(&config, &mut table, &llama_model::GGUF)?,
+    };
     mark_unused(&mut tensors, &table);
     let file = |(name, bytes): (String, u64)| ModelFile { path: folder.path(&name), bytes };
     Ok(Model {
@@ -217,6 +220,10 @@ fn open_safetensors(
     let mut tensors = describe(&table);
     let (layout, weights) = match dialect {
         Dialect::HuggingFace => (Layout::HuggingFace, hf::weights(&config, &mut table)?),
+        Dialect::Llama | Dialect::Mistral => {
+            let names = &llama_model::HUGGING_FACE;
+            (Layout::HuggingFace, llama_model::weights(&config, &mut table, names)?)
+        }
         Dialect::Original => (Layout::Original, original::weights(&config, &mut table)?),
     };
     mark_unused(&mut tensors, &table);

@@ -6,7 +6,7 @@ use crate::config::ModelConfig;
 use crate::error::CheckpointError;
 use crate::hf::mxfp4;
 use crate::tensors::TensorTable;
-use crate::weights::{ExpertLayout, Experts, LayerWeights, Matrix, Weights};
+use crate::weights::{ExpertLayout, Experts, LayerWeights, Matrix, RotaryPairs, Weights};
 
 /// Takes the weights of a model of this configuration out of the table.
 pub(crate) fn weights(
@@ -21,6 +21,7 @@ pub(crate) fn weights(
             .collect::<Result<_, _>>()?,
         norm: table.vector("norm.scale", &[d])?,
         unembedding: table.matrix("unembedding.weight", [v, d])?,
+        rotary_pairs: RotaryPairs::Halves,
     })
 }
 
@@ -50,7 +51,7 @@ fn layer(
         out: table.matrix(&name("attn.out.weight"), [d, query])?,
         out_bias: table.vector(&name("attn.out.bias"), &[d])?,
         mlp_norm: table.vector(&name("mlp.norm.scale"), &[d])?,
-        router: table.matrix(&name("mlp.gate.weight"), [e, d])?,
+        router: Some(table.matrix(&name("mlp.gate.weight"), [e, d])?),
         router_bias: table.vector(&name("mlp.gate.bias"), &[e])?,
         gate_up: experts(table, &name("mlp.mlp1_weight"), [e, 2 * f, d])?,
         gate_up_bias: table.vector(&name("mlp.mlp1_bias"), &[e, 2 * f])?,

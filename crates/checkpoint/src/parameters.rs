@@ -1,6 +1,6 @@
 //! How large a model is: parameters, bytes of weights, bytes of the KV cache.
 
-use crate::config::{LayerType, ModelConfig};
+use crate::config::{Architecture, LayerType, ModelConfig};
 
 /// Numbers of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,8 @@ pub struct Parameters {
     /// Those that one token is multiplied with: without the input embedding, of which a token
     /// reads one row, and with `num_experts_per_tok` experts in each layer.
     pub active: u64,
-    /// Those in the matrices of the experts, which published files store as MXFP4.
+    /// Those in the matrices of the experts, which published files store as MXFP4; 0 in a dense
+    /// model.
     pub expert_matrices: u64,
 }
 
@@ -18,13 +19,13 @@ pub struct Parameters {
 impl ModelConfig {
     /// The numbers of parameters, in closed form.
     ///
-    /// | part | parameters |
-    /// |---|---|
-    /// | embedding, unembedding | V·D each |
-    /// | norms | D after the last layer, 2D in each |
-    /// | attention | (H + 2G)K·(D + 1) + H + D·(HK + 1) |
-    /// | router | E·(D + 1) |
-    /// | each expert | 2F·(D + 1) + D·(F + 1) |
+    /// | part | gpt-oss | llama |
+    /// |---|---|---|
+    /// | embedding, unembedding | V·D each | V·D each, or V·D if tied |
+    /// | norms | D after the last layer, 2D in each | the same |
+    /// | attention | (H + 2G)K·(D + 1) + H + D·(HK + 1) | (H + 2G)K·D + D·HK |
+    /// | router | E·(D + 1) | none |
+    /// | each expert, or the perceptron | 2F·(D + 1) + D·(F + 1) | 3F·D |
     pub fn parameters(&self) -> Parameters {
         let [v, d, f, e] =
             [self.vocab_size, self.hidden_size, self.intermediate_size, self.num_local_experts]
@@ -32,14 +33,20 @@ impl ModelConfig {
         let [h, g, k] =
             [self.num_attention_heads, self.num_key_value_heads, self.head_dim].map(|n| n as u64);
         let (layers, chosen) = (self.num_hidden_layers as u64, self.num_experts_per_tok as u64);
-        let attention = (h + 2 * g) * k * (d + 1) + h + d * (h * k + 1);
-        let router = e * (d + 1);
-        let expert = 2 * f * (d + 1) + d * (f + 1);
+        let (matrices, mlp) = ((h + 2 * g) * k * d + d * h * k, 3 * f * d);
+        let (attention, router, expert, expert_matrices) = match self.architecture {
+            Architecture::GptOss => {
+                let biases = (h + 2 * g) * k + h + d;
+                (matrices + biases, e * (d + 1), mlp + 2 * f + d, layers * e * mlp)
+            }
+            Architecture::Llama => (matrices, 0, mlp, 0),
+        };
         let shared = 2 * d + attention + router;
+        let embeddings = if self.tie_word_embeddings { 1 } else { 2 };
         Parameters {
-            total: 2 * v * d + d + layers * (shared + e * expert),
+            total: embeddings * v * d + d + layers * (shared + e * expert),
             active: v * d + d + layers * (shared + chosen * expert),
-            expert_matrices: layers * e * 3 * f * d,
+            expert_matrices,
         }
     }
 

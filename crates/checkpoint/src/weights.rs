@@ -1,4 +1,4 @@
-//! The weights of a gpt-oss model, one structure for every file layout.
+//! The weights of a model, one structure for every architecture and file layout.
 //!
 //! Axis letters: D `hidden_size`, F `intermediate_size`, H `num_attention_heads`,
 //! G `num_key_value_heads`, K `head_dim`, E `num_local_experts`, V `vocab_size`.
@@ -17,8 +17,20 @@ pub struct Weights {
     pub layers: Vec<LayerWeights>,
     /// `[D]`, gain of the last RMSNorm.
     pub norm: Vec<f32>,
-    /// `[V, D]`.
+    /// `[V, D]`; the embedding again where a model has one for both.
     pub unembedding: Matrix,
+    /// Which rows of the query and key matrices turn together.
+    pub rotary_pairs: RotaryPairs,
+}
+
+/// Which elements of a query or key head turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotaryPairs {
+    /// `i` and `i + K/2`.
+    Halves,
+    /// `2i` and `2i + 1`, which are `i` and `i + K/2` of [`RotaryPairs::Halves`]: GGUF files of
+    /// the llama architecture have the rows of each head in this order.
+    Neighbours,
 }
 
 /// The weights of one layer.
@@ -28,7 +40,7 @@ pub struct LayerWeights {
     pub attn_norm: Vec<f32>,
     /// `[H·K, D]`
     pub q: Matrix,
-    /// `[H·K]`
+    /// `[H·K]`; empty, as other biases, if the architecture has none.
     pub q_bias: Vec<f32>,
     /// `[G·K, D]`
     pub k: Matrix,
@@ -38,7 +50,8 @@ pub struct LayerWeights {
     pub v: Matrix,
     /// `[G·K]`
     pub v_bias: Vec<f32>,
-    /// `[H]`, the logit of each head's attention sink.
+    /// `[H]`, the logit of each head's attention sink; −∞, which takes no share, if the
+    /// architecture has none.
     pub sinks: Vec<f32>,
     /// `[D, H·K]`
     pub out: Matrix,
@@ -46,8 +59,8 @@ pub struct LayerWeights {
     pub out_bias: Vec<f32>,
     /// `[D]`
     pub mlp_norm: Vec<f32>,
-    /// `[E, D]`
-    pub router: Matrix,
+    /// `[E, D]`; `None` in a dense model.
+    pub router: Option<Matrix>,
     /// `[E]`
     pub router_bias: Vec<f32>,
     /// `[E, 2F, D]`: row `2f` is the gate of unit `f`, row `2f + 1` its linear part.
@@ -101,7 +114,7 @@ pub enum ExpertLayout {
     },
     /// Rows in a block format, expert after expert: a matrix `[E·rows, cols]`.
     Rows(Matrix),
-    /// GGUF: even rows in `gate`, odd rows in `up`, each `[E·rows/2, cols]`.
+    /// GGUF, and dense models: even rows in `gate`, odd rows in `up`, each `[E·rows/2, cols]`.
     GateAndUp {
         /// Rows 0, 2, 4, …
         gate: Matrix,

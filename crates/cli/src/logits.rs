@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use gptoss_checkpoint::{TensorToWrite, write_safetensors};
+use gptoss_checkpoint::{Architecture, TensorToWrite, write_safetensors};
 use gptoss_engine::{Engine, Trace, reference_forward};
 
 use crate::model_args::ComputeArgs;
@@ -22,7 +22,7 @@ Tensors, with T tokens, L layers, D hidden size, V vocabulary, k experts per tok
   ids             I32 [T]
   logits          F32 [T, V]
   hidden          F32 [L + 2, T, D]  embedding, after each layer, after the final norm
-  router_ids      I32 [L, T, k]      best expert first
+  router_ids      I32 [L, T, k]      best expert first; not of dense models
   router_weights  F32 [L, T, k]")]
 pub struct LogitsArgs {
     /// Model: nano, a file or folder, a name in the store, or a repository in the cache
@@ -77,7 +77,7 @@ fn write(
     let floats = |x: &[f32]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
     let ints = |x: &mut dyn Iterator<Item = i32>| x.flat_map(i32::to_le_bytes).collect::<Vec<u8>>();
     let routers = trace.router_ids.concat();
-    let tensors = [
+    let mut tensors = vec![
         ("ids", "I32", vec![tokens], ints(&mut ids.iter().map(|id| *id as i32))),
         ("logits", "F32", vec![tokens, config.vocab_size], floats(logits)),
         (
@@ -86,19 +86,14 @@ fn write(
             vec![layers + 2, tokens, config.hidden_size],
             floats(&trace.hidden.concat()),
         ),
-        (
-            "router_ids",
-            "I32",
-            vec![layers, tokens, chosen],
-            ints(&mut routers.iter().map(|e| *e as i32)),
-        ),
-        (
-            "router_weights",
-            "F32",
-            vec![layers, tokens, chosen],
-            floats(&trace.router_weights.concat()),
-        ),
     ];
+    if config.architecture == Architecture::GptOss {
+        let shape = vec![layers, tokens, chosen];
+        let ids = ints(&mut routers.iter().map(|e| *e as i32));
+        let weights = floats(&trace.router_weights.concat());
+        tensors.push(("router_ids", "I32", shape.clone(), ids));
+        tensors.push(("router_weights", "F32", shape, weights));
+    }
     let tensors: Vec<TensorToWrite> = tensors
         .iter()
         .map(|(name, dtype, shape, data)| TensorToWrite {

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Run OpenAI's open-weight gpt-oss models on this machine.
+/// Run OpenAI's open-weight gpt-oss models, and dense models of the Llama family, on this machine.
 #[derive(Parser)]
 #[command(name = "gptoss", version, arg_required_else_help = true)]
 struct Cli {

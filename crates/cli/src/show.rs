@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use gptoss_checkpoint::locate::{Located, locate};
 use gptoss_checkpoint::{
-    CheckpointError, FormatUse, LayerType, Layout, Model, ModelConfig, ModelFile, Preset,
-    TensorInfo, TokenizerSource, presets,
+    Architecture, CheckpointError, FormatUse, LayerType, Layout, Model, ModelConfig, ModelFile,
+    Preset, RopeScaling, TensorInfo, TokenizerSource, presets,
 };
 use gptoss_engine::{CacheElement, cache_bytes};
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ Examples:
   gptoss show gpt-oss-1b --json")]
 pub struct ShowArgs {
     /// Model (built in, a path, a name in the local store, a cached repository), or a preset:
-    /// gpt-oss-120b, gpt-oss-20b, gpt-oss-3.6b, gpt-oss-1b
+    /// gpt-oss-120b, gpt-oss-20b, gpt-oss-3.6b, gpt-oss-1b, llama-3-8b, mistral-7b,
+    /// deepseek-coder-6.7b, smollm2-135m
     #[arg(default_value = "nano", value_name = "MODEL|PRESET")]
     model: String,
 
@@ -140,10 +141,6 @@ fn tokenizer_name(model: &Model) -> &'static str {
     }
 }
 
-fn sliding_layers(config: &ModelConfig) -> usize {
-    config.layer_types.iter().filter(|kind| **kind == LayerType::SlidingAttention).count()
-}
-
 /// Lines of a label and a value, the values under each other.
 #[derive(Default)]
 struct Sheet(String);
@@ -167,7 +164,11 @@ fn to_text(subject: &Subject, context: usize, tensors: bool) -> String {
         Some(model) => file_lines(&mut sheet, model),
         None => {
             let bytes = size(subject.weight_bytes());
-            sheet.line("Weights", format!("{bytes} with MXFP4 experts and BF16 elsewhere"));
+            let formats = match subject.config().architecture {
+                Architecture::GptOss => "with MXFP4 experts and BF16 elsewhere",
+                Architecture::Llama => "in BF16",
+            };
+            sheet.line("Weights", format!("{bytes} {formats}"));
         }
     }
     let weights = subject.weight_bytes();
@@ -190,37 +191,62 @@ fn to_text(subject: &Subject, context: usize, tensors: bool) -> String {
 }
 
 fn architecture_lines(sheet: &mut Sheet, config: &ModelConfig) {
-    let sliding = sliding_layers(config);
-    let (layers, window) = (config.num_hidden_layers, config.sliding_window);
-    sheet.line("Architecture", "gpt-oss");
-    let full = layers - sliding;
-    sheet.line("Layers", format!("{layers} ({sliding} with a window of {window}, {full} full)"));
+    let is_dense = config.architecture == Architecture::Llama;
+    let (layers, sliding) = (config.num_hidden_layers, config.sliding_layers());
+    let (window, full) = (config.sliding_window, layers - sliding);
+    sheet.line("Architecture", config.architecture.name());
+    sheet.line(
+        "Layers",
+        match sliding {
+            0 => layers.to_string(),
+            _ => format!("{layers} ({sliding} with a window of {window}, {full} full)"),
+        },
+    );
     let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-    sheet.line("Width", format!("{hidden} hidden, {intermediate} in each expert"));
+    let where_to = if is_dense { "perceptron" } else { "expert" };
+    sheet.line("Width", format!("{hidden} hidden, {intermediate} in each {where_to}"));
     let (heads, kv, width) =
         (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
     sheet.line("Heads", format!("{heads} query, {kv} key and value, {width} wide"));
-    let (experts, chosen) = (config.num_local_experts, config.num_experts_per_tok);
-    sheet.line("Experts", format!("{experts} in each layer, {chosen} a token"));
-    sheet.line("Vocabulary", grouped(config.vocab_size as u64));
+    if !is_dense {
+        let (experts, chosen) = (config.num_local_experts, config.num_experts_per_tok);
+        sheet.line("Experts", format!("{experts} in each layer, {chosen} a token"));
+    }
+    let tied = if config.tie_word_embeddings { ", one embedding for both ends" } else { "" };
+    sheet.line("Vocabulary", grouped(config.vocab_size as u64) + tied);
     sheet.line("Context", format!("{} tokens", grouped(config.max_position_embeddings as u64)));
-    let theta = config.rope_theta;
-    sheet.line(
-        "RoPE",
-        match &config.rope_scaling {
-            None => format!("theta {theta}, not stretched"),
-            Some(yarn) => format!(
-                "theta {theta}, YaRN ×{} of {}, beta {} to {}, range {}",
-                yarn.factor,
-                grouped(yarn.original_max_position_embeddings as u64),
-                yarn.beta_fast,
-                yarn.beta_slow,
-                if yarn.truncate { "rounded" } else { "not rounded" }
-            ),
-        },
-    );
-    sheet.line("SwiGLU limit", config.swiglu_limit);
+    sheet.line("RoPE", format!("theta {}, {}", config.rope_theta, stretching(config)));
+    if let Some(limit) = config.swiglu_limit {
+        sheet.line("SwiGLU limit", limit);
+    }
     sheet.line("RMSNorm eps", format!("{:e}", config.rms_norm_eps));
+}
+
+/// How rotary frequencies are stretched, in words.
+fn stretching(config: &ModelConfig) -> String {
+    match &config.rope_scaling {
+        None => "not stretched".to_owned(),
+        Some(RopeScaling::Yarn(yarn)) => format!(
+            "YaRN ×{} of {}, beta {} to {}, range {}",
+            yarn.factor,
+            grouped(yarn.original_max_position_embeddings as u64),
+            yarn.beta_fast,
+            yarn.beta_slow,
+            if yarn.truncate { "rounded" } else { "not rounded" }
+        ),
+        Some(RopeScaling::Linear { factor }) => format!("linear ×{factor}"),
+        Some(RopeScaling::Llama3(llama3)) => format!(
+            "Llama 3 ×{} of {}, between {} and {} turns",
+            llama3.factor,
+            grouped(llama3.original_max_position_embeddings as u64),
+            llama3.low_freq_factor,
+            llama3.high_freq_factor
+        ),
+        Some(RopeScaling::Divisors(divisors)) => {
+            let most = divisors.iter().copied().fold(0.0, f32::max);
+            format!("{} divisors up to {most}", divisors.len())
+        }
+    }
 }
 
 fn file_lines(sheet: &mut Sheet, model: &Model) {
@@ -273,7 +299,7 @@ fn to_json(subject: &Subject, context: usize, tensors: bool) -> Value {
     let mut object = json!({
         "name": subject.name(),
         "source": source_json(subject),
-        "architecture": "gpt-oss",
+        "architecture": config.architecture.name(),
         "config": config_json(config),
         "parameters": { "total": parameters.total, "active": parameters.active },
         "weight_bytes": weights,
@@ -339,16 +365,7 @@ fn config_json(config: &ModelConfig) -> Value {
             LayerType::FullAttention => "full_attention",
         })
         .collect();
-    let rope_scaling = config.rope_scaling.as_ref().map(|yarn| {
-        json!({
-            "rope_type": "yarn",
-            "factor": yarn.factor,
-            "beta_fast": yarn.beta_fast,
-            "beta_slow": yarn.beta_slow,
-            "original_max_position_embeddings": yarn.original_max_position_embeddings,
-            "truncate": yarn.truncate,
-        })
-    });
+    let sliding_window = (config.sliding_layers() > 0).then_some(config.sliding_window);
     json!({
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,
@@ -359,14 +376,39 @@ fn config_json(config: &ModelConfig) -> Value {
         "head_dim": config.head_dim,
         "num_local_experts": config.num_local_experts,
         "num_experts_per_tok": config.num_experts_per_tok,
-        "sliding_window": config.sliding_window,
+        "sliding_window": sliding_window,
         "layer_types": layer_types,
         "rms_norm_eps": config.rms_norm_eps,
         "rope_theta": config.rope_theta,
-        "rope_scaling": rope_scaling,
+        "rope_scaling": config.rope_scaling.as_ref().map(rope_json),
         "swiglu_limit": config.swiglu_limit,
+        "tie_word_embeddings": config.tie_word_embeddings,
         "max_position_embeddings": config.max_position_embeddings,
     })
+}
+
+fn rope_json(scaling: &RopeScaling) -> Value {
+    match scaling {
+        RopeScaling::Yarn(yarn) => json!({
+            "rope_type": "yarn",
+            "factor": yarn.factor,
+            "beta_fast": yarn.beta_fast,
+            "beta_slow": yarn.beta_slow,
+            "original_max_position_embeddings": yarn.original_max_position_embeddings,
+            "truncate": yarn.truncate,
+        }),
+        RopeScaling::Linear { factor } => json!({ "rope_type": "linear", "factor": factor }),
+        RopeScaling::Llama3(llama3) => json!({
+            "rope_type": "llama3",
+            "factor": llama3.factor,
+            "low_freq_factor": llama3.low_freq_factor,
+            "high_freq_factor": llama3.high_freq_factor,
+            "original_max_position_embeddings": llama3.original_max_position_embeddings,
+        }),
+        RopeScaling::Divisors(divisors) => {
+            json!({ "rope_type": "divisors", "divisors": divisors })
+        }
+    }
 }
 
 /// A count with a unit: `20.9 B`.

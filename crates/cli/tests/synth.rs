@@ -343,7 +343,7 @@ fn places_and_names_that_do_not_exist_are_said() {
     let output = gptoss(&["synth", "gpt-oss-2b", "--layout", "hf", "-o", "x"]);
     assert_eq!(
         failure(folder.path(), output),
-        "gptoss: expected one of gpt-oss-120b, gpt-oss-20b, gpt-oss-3.6b, gpt-oss-1b, found \
-         `gpt-oss-2b`\n"
+        "gptoss: expected one of gpt-oss-120b, gpt-oss-20b, gpt-oss-3.6b, gpt-oss-1b, llama-3-8b, \
+         mistral-7b, deepseek-coder-6.7b, smollm2-135m, found `gpt-oss-2b`\n"
     );
 }

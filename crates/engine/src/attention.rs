@@ -1,14 +1,15 @@
-//! Grouped-query attention with sinks, over the cache.
+//! Grouped-query attention over the cache, with sinks where the architecture has them.
 //!
-//! Source: `AttentionBlock` of openai/gpt-oss, `gpt_oss/torch/model.py`. Query head `h` reads kv
+//! Source: `AttentionBlock` of openai/gpt-oss, `gpt_oss/torch/model.py`; `LlamaAttention` of
+//! transformers, modeling_llama.py, is the same with sinks of −∞. Query head `h` reads kv
 //! head `h / (H / G)`. In a sliding layer, a query at position `p` sees the keys from
 //! `p − window + 1` to `p`: exactly `window` of them, its own included.
 
 use std::ops::Range;
 
-use gptoss_checkpoint::{LayerWeights, ModelConfig};
+use gptoss_checkpoint::{LayerWeights, ModelConfig, RotaryPairs};
 use gptoss_kernels::cached_attention::{HeadCache, HeadPages, Queries, attend_cached};
-use gptoss_kernels::rotate;
+use gptoss_kernels::{rotate, rotate_neighbours};
 
 use crate::compute::Compute;
 use crate::forward::Segment;
@@ -71,6 +72,7 @@ pub(crate) struct Attention<'a> {
     pub(crate) compute: &'a Compute,
     pub(crate) config: &'a ModelConfig,
     pub(crate) weights: &'a LayerWeights,
+    pub(crate) rotary_pairs: RotaryPairs,
     pub(crate) layer: usize,
     pub(crate) positions: &'a Positions,
 }
@@ -133,15 +135,20 @@ impl Attention<'_> {
         }
     }
 
-    /// Rotates queries and keys.
+    /// Rotates queries and keys; they become halves if the file has them as neighbours, so that
+    /// they are cached and compared in one order whatever the file.
     fn rotate(&self, heads: &mut [f32]) {
         let Positions { cos, sin, half, .. } = self.positions;
         let (config, tokens) = (self.config, self.positions.len());
         let rotated = config.num_attention_heads + config.num_key_value_heads;
         let heads = &mut heads[..rotated * tokens * config.head_dim];
+        let turn = match self.rotary_pairs {
+            RotaryPairs::Halves => rotate,
+            RotaryPairs::Neighbours => rotate_neighbours,
+        };
         self.compute.rows_mut(heads, config.head_dim, &|row, head| {
             let angles = row % tokens * half..(row % tokens + 1) * half;
-            rotate(self.compute.isa, head, &cos[angles.clone()], &sin[angles]);
+            turn(self.compute.isa, head, &cos[angles.clone()], &sin[angles]);
         });
     }
 

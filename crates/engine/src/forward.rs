@@ -1,6 +1,7 @@
 //! The forward pass: token ids to logits.
 //!
-//! Source: `Transformer` of openai/gpt-oss, `gpt_oss/torch/model.py`.
+//! Source: `Transformer` of openai/gpt-oss, `gpt_oss/torch/model.py`, and `LlamaModel` of
+//! transformers, modeling_llama.py, which differ in what layers leave out.
 
 use gptoss_checkpoint::{ModelConfig, Weights};
 use gptoss_harmony::TokenId;
@@ -90,14 +91,19 @@ pub fn forward_batch(
     let mut pass = Pass::new(model, segments);
     observer.hidden(0, &pass.x);
     for (layer, layer_weights) in weights.layers.iter().enumerate() {
-        let attention =
-            Attention { compute, config, weights: layer_weights, layer, positions: &positions };
+        let attention = Attention {
+            compute,
+            config,
+            weights: layer_weights,
+            rotary_pairs: weights.rotary_pairs,
+            layer,
+            positions: &positions,
+        };
         pass.attention(&attention, segments, &tokens);
         let mixture = Mixture { compute, config, weights: layer_weights };
-        pass.normalise(
-            &layer_weights.mlp_norm,
-            &[Weight::Expert(&layer_weights.gate_up, 0), Weight::Precise(&layer_weights.router)],
-        );
+        let mut readers = vec![Weight::Expert(&layer_weights.gate_up, 0)];
+        readers.extend(layer_weights.router.as_ref().map(Weight::Precise));
+        pass.normalise(&layer_weights.mlp_norm, &readers);
         let routing = mixture.route(&pass.normed, &tokens, &mut pass.mixture);
         observer.router(layer, &routing.experts, &routing.weights);
         mixture.add(&routing, &pass.normed, &mut pass.mixture, &mut pass.x);

@@ -4,7 +4,8 @@
 //! the top k **before** the softmax, and each expert's output bias is inside the weighting.
 //!
 //! Tokens are sorted by expert, so that an expert's weights are read once for all tokens that
-//! chose it.
+//! chose it. A dense perceptron is an expert that every token is sent to with weight 1, without a
+//! router.
 
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use gptoss_checkpoint::{LayerWeights, ModelConfig};
 use gptoss_kernels::{Isa, softmax, top_k};
 
 use crate::compute::Compute;
-use crate::linear::{Epilogue, Input, JOB_ROWS, Job, Product, Weight, run, work};
+use crate::linear::{Epilogue, Gate, Input, JOB_ROWS, Job, Product, Weight, run, work};
 use crate::profile::{Part, Work};
 
 /// Rows of the router's jobs: it is a small matrix.
@@ -96,8 +97,11 @@ impl Mixture<'_> {
     /// Equal logits are decided for the expert with the lower index.
     pub(crate) fn route(&self, input: &Input, tokens: &[u32], room: &mut MixtureRoom) -> Routing {
         let (compute, config) = (self.compute, self.config);
+        let Some(router) = &self.weights.router else {
+            return Routing { experts: vec![0; tokens.len()], weights: vec![1.0; tokens.len()] };
+        };
         let job = Job {
-            weight: Weight::Precise(&self.weights.router),
+            weight: Weight::Precise(router),
             bias: &self.weights.router_bias,
             rows: 0..config.num_local_experts,
             input,
@@ -152,17 +156,21 @@ impl Mixture<'_> {
         let (compute, config) = (self.compute, self.config);
         let units = config.intermediate_size;
         let matrix = &self.weights.gate_up;
+        let gate = match config.swiglu_limit {
+            Some(limit) => Gate::SwiGlu(limit as f32),
+            None => Gate::Silu,
+        };
         let jobs: Vec<Job<'_>> = choices
             .experts
             .iter()
             .flat_map(|(expert, places)| {
                 let job = Job {
                     weight: Weight::Expert(matrix, *expert),
-                    bias: &self.weights.gate_up_bias[expert * 2 * units..(expert + 1) * 2 * units],
+                    bias: bias_of(&self.weights.gate_up_bias, *expert, 2 * units),
                     rows: 0..2 * units,
                     input,
                     tokens: &choices.tokens[places.clone()],
-                    epilogue: Epilogue::SwiGlu(config.swiglu_limit as f32),
+                    epilogue: Epilogue::Gate(gate),
                 };
                 job.cut(JOB_ROWS)
             })
@@ -195,7 +203,7 @@ impl Mixture<'_> {
             .flat_map(|(expert, places)| {
                 let job = Job {
                     weight: Weight::Expert(&self.weights.down, *expert),
-                    bias: &self.weights.down_bias[expert * hidden..(expert + 1) * hidden],
+                    bias: bias_of(&self.weights.down_bias, *expert, hidden),
                     rows: 0..hidden,
                     input: &room.activations,
                     tokens: &choices.places[places.clone()],
@@ -206,6 +214,14 @@ impl Mixture<'_> {
             .collect();
         let multiply = || run(compute, &jobs, &mut room.down);
         compute.profile.time(Part::ExpertsDown, || work(&jobs), multiply);
+    }
+}
+
+/// The bias of an expert with `rows` outputs, if experts have any.
+fn bias_of(biases: &[f32], expert: usize, rows: usize) -> &[f32] {
+    match biases {
+        [] => &[],
+        biases => &biases[expert * rows..(expert + 1) * rows],
     }
 }
 

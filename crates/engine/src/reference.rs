@@ -2,9 +2,13 @@
 //! order of sums, nothing shared with `forward` but the reading of weights. It is slow, and
 //! never made faster: other code is tested against it.
 //!
-//! Source: openai/gpt-oss, `gpt_oss/torch/model.py`, whose order of operations it follows.
+//! Source: openai/gpt-oss, `gpt_oss/torch/model.py`, whose order of operations it follows; for
+//! dense models modeling_llama.py and modeling_rope_utils.py of transformers.
 
-use gptoss_checkpoint::{Experts, LayerType, LayerWeights, Matrix, ModelConfig, Weights};
+use gptoss_checkpoint::{
+    Experts, LayerType, LayerWeights, Matrix, ModelConfig, RopeScaling, RotaryPairs, Weights,
+    YarnScaling,
+};
 use gptoss_harmony::TokenId;
 use gptoss_kernels::Isa;
 
@@ -39,7 +43,7 @@ pub fn reference_forward(
             LayerType::SlidingAttention => config.sliding_window,
             LayerType::FullAttention => usize::MAX,
         };
-        add(&mut x, &attention(config, layer, window, &t));
+        add(&mut x, &attention(config, (layer, weights.rotary_pairs), window, &t));
 
         let t: Rows = x.iter().map(|x| rms_norm(x, &layer.mlp_norm, config)).collect();
         let mut gained = Rows::new();
@@ -90,23 +94,29 @@ fn linear(matrix: &Matrix, bias: &[f32], x: &Rows) -> Rows {
     out
 }
 
-/// `matrix·x + bias` of one expert for one token.
+/// `matrix·x + bias` of one expert for one token; `bias` is that of all experts, or empty.
 fn expert_linear(experts: &Experts, expert: usize, bias: &[f32], x: &[f32]) -> Vec<f32> {
     let mut rows = vec![0.0; experts.rows * experts.cols];
     expert_rows(Isa::PORTABLE, experts, expert, 0, &mut rows);
-    rows.chunks(experts.cols).zip(bias).map(|(row, bias)| dot(row, x) + bias).collect()
+    let bias = |r: usize| bias.get(expert * experts.rows + r).unwrap_or(&0.0);
+    rows.chunks(experts.cols).enumerate().map(|(r, row)| dot(row, x) + bias(r)).collect()
 }
 
 /// Attention of every token over the tokens before it; `window` keys at most, its own included.
-fn attention(config: &ModelConfig, layer: &LayerWeights, window: usize, t: &Rows) -> Rows {
+fn attention(
+    config: &ModelConfig,
+    (layer, pairs): (&LayerWeights, RotaryPairs),
+    window: usize,
+    t: &Rows,
+) -> Rows {
     let k = config.head_dim;
     let group = config.num_attention_heads / config.num_key_value_heads;
     let mut queries = linear(&layer.q, &layer.q_bias, t);
     let mut keys = linear(&layer.k, &layer.k_bias, t);
     let values = linear(&layer.v, &layer.v_bias, t);
     for (position, (q, key)) in queries.iter_mut().zip(&mut keys).enumerate() {
-        q.chunks_mut(k).for_each(|head| rotate(config, position, head));
-        key.chunks_mut(k).for_each(|head| rotate(config, position, head));
+        q.chunks_mut(k).for_each(|head| rotate(config, (position, pairs), head));
+        key.chunks_mut(k).for_each(|head| rotate(config, (position, pairs), head));
     }
     let mut mixed = vec![vec![0.0; config.num_attention_heads * k]; t.len()];
     for (i, query) in queries.iter().enumerate() {
@@ -138,26 +148,52 @@ fn softmax(x: &[f32]) -> Vec<f32> {
     e.iter().map(|e| e / sum).collect()
 }
 
-/// Rotates one head to its position; YaRN as in `RotaryEmbedding` of the source.
-fn rotate(config: &ModelConfig, position: usize, head: &mut [f32]) {
+/// Rotates one head to its position; as in `RotaryEmbedding` of the source.
+fn rotate(config: &ModelConfig, (position, pairs): (usize, RotaryPairs), head: &mut [f32]) {
     let half = head.len() / 2;
     for i in 0..half {
-        let (frequency, concentration) = yarn(config, i);
+        let (frequency, concentration) = frequency(config, i);
         let angle = position as f64 * frequency;
         let (cos, sin) = (libm::cos(angle) * concentration, libm::sin(angle) * concentration);
         let (cos, sin) = (cos as f32, sin as f32);
-        let (x1, x2) = (head[i], head[i + half]);
-        head[i] = x1 * cos - x2 * sin;
-        head[i + half] = x2 * cos + x1 * sin;
+        let (first, second) = match pairs {
+            RotaryPairs::Halves => (i, i + half),
+            RotaryPairs::Neighbours => (2 * i, 2 * i + 1),
+        };
+        let (x1, x2) = (head[first], head[second]);
+        head[first] = x1 * cos - x2 * sin;
+        head[second] = x2 * cos + x1 * sin;
     }
 }
 
 /// Frequency `i` in radians per position, and the factor of cosine and sine.
-fn yarn(config: &ModelConfig, i: usize) -> (f64, f64) {
+fn frequency(config: &ModelConfig, i: usize) -> (f64, f64) {
+    let plain = 1.0 / libm::pow(config.rope_theta, 2.0 * i as f64 / config.head_dim as f64);
+    match &config.rope_scaling {
+        None => (plain, 1.0),
+        Some(RopeScaling::Yarn(scaling)) => yarn(config, scaling, i),
+        Some(RopeScaling::Linear { factor }) => (plain / factor, 1.0),
+        Some(RopeScaling::Divisors(divisors)) => (plain / f64::from(divisors[i]), 1.0),
+        Some(RopeScaling::Llama3(scaling)) => {
+            let context = scaling.original_max_position_embeddings as f64;
+            let length = 2.0 * std::f64::consts::PI / plain;
+            let (low, high) = (scaling.low_freq_factor, scaling.high_freq_factor);
+            if length < context / high {
+                return (plain, 1.0);
+            }
+            if length > context / low {
+                return (plain / scaling.factor, 1.0);
+            }
+            let smooth = (context / length - low) / (high - low);
+            ((1.0 - smooth) * plain / scaling.factor + smooth * plain, 1.0)
+        }
+    }
+}
+
+fn yarn(config: &ModelConfig, yarn: &YarnScaling, i: usize) -> (f64, f64) {
     let d = config.head_dim as f64;
     let base = config.rope_theta;
     let frequency = libm::pow(base, 2.0 * i as f64 / d);
-    let Some(yarn) = &config.rope_scaling else { return (1.0 / frequency, 1.0) };
     let context = yarn.original_max_position_embeddings as f64;
     let turns =
         |n: f64| d / 2.0 * libm::log(context / (n * 2.0 * std::f64::consts::PI)) / libm::log(base);
@@ -172,9 +208,10 @@ fn yarn(config: &ModelConfig, i: usize) -> (f64, f64) {
     (interpolation * ramp + extrapolation * (1.0 - ramp), concentration)
 }
 
-/// The chosen experts, best first, with their shares.
+/// The chosen experts, best first, with their shares; the perceptron of a dense model as a whole.
 fn route(config: &ModelConfig, layer: &LayerWeights, t: &[f32]) -> Vec<(usize, f32)> {
-    let logits = linear(&layer.router, &layer.router_bias, &vec![t.to_vec()]).remove(0);
+    let Some(router) = &layer.router else { return vec![(0, 1.0)] };
+    let logits = linear(router, &layer.router_bias, &vec![t.to_vec()]).remove(0);
     let mut order: Vec<usize> = (0..logits.len()).collect();
     // The sort is stable: among equal logits the lower index stays first.
     order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
@@ -190,23 +227,22 @@ fn mixture(
     routing: &[(usize, f32)],
     t: &[f32],
 ) -> Vec<f32> {
-    let (hidden, units) = (config.hidden_size, config.intermediate_size);
-    let limit = config.swiglu_limit as f32;
-    let mut out = vec![0.0; hidden];
+    let mut out = vec![0.0; config.hidden_size];
     for (expert, share) in routing {
-        let bias = &layer.gate_up_bias[expert * 2 * units..(expert + 1) * 2 * units];
-        let h = expert_linear(&layer.gate_up, *expert, bias, t);
-        let a: Vec<f32> = h
-            .chunks(2)
-            .map(|pair| {
-                let gate = pair[0].min(limit);
-                let linear = pair[1].clamp(-limit, limit);
-                gate * (1.0 / (1.0 + libm::expf(-1.702 * gate))) * (linear + 1.0)
-            })
-            .collect();
-        let bias = &layer.down_bias[expert * hidden..(expert + 1) * hidden];
-        let y = expert_linear(&layer.down, *expert, bias, &a);
+        let h = expert_linear(&layer.gate_up, *expert, &layer.gate_up_bias, t);
+        let a: Vec<f32> = h.chunks(2).map(|pair| activation(config, pair[0], pair[1])).collect();
+        let y = expert_linear(&layer.down, *expert, &layer.down_bias, &a);
         out.iter_mut().zip(y).for_each(|(out, y)| *out += share * y);
     }
     out
+}
+
+/// Of one hidden unit.
+fn activation(config: &ModelConfig, gate: f32, linear: f32) -> f32 {
+    let Some(limit) = config.swiglu_limit else {
+        return gate / (1.0 + libm::expf(-gate)) * linear;
+    };
+    let limit = limit as f32;
+    let (gate, linear) = (gate.min(limit), linear.clamp(-limit, limit));
+    gate * (1.0 / (1.0 + libm::expf(-1.702 * gate))) * (linear + 1.0)
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use gptoss_kernels::Isa;
 use gptoss_kernels::int8::{
     ActivationBlock, Activations, BLOCK, BlockCodes, BlockLayout, CHUNK_BLOCKS, FEW_TOKENS,
-    TILE_ROWS, TileRows, Unpacked, add_tiles, dot_rows, quantize, unpack,
+    TILE_ROWS, TileRows, Unpacked, UnpackedMut, add_tiles, dot_rows, quantize, unpack,
 };
 
 const ROWS: usize = 5760;
@@ -58,6 +58,7 @@ impl Matrix {
 struct Room {
     codes: [[BlockCodes; CHUNK_BLOCKS]; 2],
     scales: [[[f32; TILE_ROWS]; CHUNK_BLOCKS]; 2],
+    minimums: [[[f32; TILE_ROWS]; CHUNK_BLOCKS]; 2],
 }
 
 /// The results of a token, two tiles.
@@ -72,6 +73,7 @@ fn main() {
     let mut room = Room {
         codes: [[[[0; 64]; 8]; CHUNK_BLOCKS]; 2],
         scales: [[[0.0; TILE_ROWS]; CHUNK_BLOCKS]; 2],
+        minimums: [[[0.0; TILE_ROWS]; CHUNK_BLOCKS]; 2],
     };
     let names = BlockLayout::ALL.map(|layout| format!("{layout:?}"));
     let (named, numbered) = wanted.into_iter().partition::<Vec<_>, _>(|w| names.contains(w));
@@ -150,11 +152,17 @@ fn pair(
     for first in (0..BLOCKS).step_by(CHUNK_BLOCKS) {
         let n = CHUNK_BLOCKS.min(BLOCKS - first);
         for (m, rows) in rows.iter().enumerate() {
-            unpack(isa, rows, first, &mut room.codes[m][..n], &mut room.scales[m][..n]);
+            let room = UnpackedMut {
+                codes: &mut room.codes[m][..n],
+                scales: &mut room.scales[m][..n],
+                minimums: &mut room.minimums[m][..n],
+            };
+            unpack(isa, rows, first, room);
         }
         let codes = [&room.codes[0][..n], &room.codes[1][..n]];
         let scales = [&room.scales[0][..n], &room.scales[1][..n]];
-        let tiles = Unpacked { layout: weights.layout, first, codes, scales };
+        let minimums = [&room.minimums[0][..n], &room.minimums[1][..n]];
+        let tiles = Unpacked { layout: weights.layout, first, codes, scales, minimums };
         add_tiles(isa, &tiles, x, tokens, out);
     }
 }

@@ -1,10 +1,10 @@
-//! Arithmetic of gpt-oss on slices: what a forward pass is made of, without models or files.
+//! Arithmetic of language models on slices: what a forward pass is made of, without models or files.
 //!
 //! Reading order, along the path of a token: [`Format`] (how weights are stored),
 //! [`dequantize_row`] and [`mxfp4`] (weights to f32), [`dot`] and [`sum`] (the one order of
 //! summation), [`float_rows`] and [`int8`] (weights times activations), [`exp`], [`rms_norm`],
-//! [`rotate`] (rotary positions), [`cached_attention`], [`top_k`], [`softmax`], [`swiglu`]; and,
-//! beside the path, [`limits`] (what the machine can do at most).
+//! [`rotate`] (rotary positions), [`cached_attention`], [`top_k`], [`softmax`], [`swiglu`]
+//! and [`silu_gate`]; and, beside the path, [`limits`] (what the machine can do at most).
 //!
 //! Every function here gives the same bits on every platform: sums have one fixed order
 //! (`docs/numerics.md`), products and sums are rounded separately or fused by name, and the
@@ -30,6 +30,7 @@ pub mod limits;
 pub mod mxfp4;
 mod rms_norm;
 mod rope;
+mod silu_gate;
 mod softmax;
 mod swiglu;
 mod top_k;
@@ -45,7 +46,8 @@ pub use format::Format;
 pub use half::{bf16_to_f32, f16_to_f32, f32_to_f16};
 pub use isa::Isa;
 pub use rms_norm::rms_norm;
-pub use rope::rotate;
+pub use rope::{rotate, rotate_neighbours};
+pub use silu_gate::silu_gate;
 pub use softmax::softmax;
 pub use swiglu::swiglu;
 pub use top_k::top_k;

@@ -3,6 +3,7 @@
 //! Source: Su et al. 2021 (arXiv:2104.09864); the split into halves (pairs `i`, `i + K/2`) as in
 //! `_apply_rotary_emb` of openai/gpt-oss, `gpt_oss/torch/model.py`.
 
+use crate::cached_attention::HEAD_DIM_MAX;
 use crate::dot::LANES;
 use crate::every_isa::every_isa;
 use crate::isa::Isa;
@@ -21,6 +22,32 @@ pub fn rotate(isa: Isa, x: &mut [f32], cos: &[f32], sin: &[f32]) {
     assert_eq!(half, sin.len(), "rotate: cos and sin");
     assert!(half > 0 && x.len().is_multiple_of(2 * half), "rotate: heads of {half} pairs");
     every_isa!(isa, body(x: &mut [f32], cos: &[f32], sin: &[f32]));
+}
+
+/// As [`rotate`], for heads whose pairs are neighbours, `2i` and `2i + 1`; gives them as halves,
+/// so that the result has the bits of [`rotate`] on halves.
+///
+/// # Panics
+/// As [`rotate`], or if heads are wider than [`HEAD_DIM_MAX`].
+pub fn rotate_neighbours(isa: Isa, x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let half = cos.len();
+    assert!(half <= HEAD_DIM_MAX / 2, "rotate_neighbours: heads of {half} pairs");
+    assert!(half > 0 && x.len().is_multiple_of(2 * half), "rotate: heads of {half} pairs");
+    every_isa!(isa, to_halves(x: &mut [f32], half: usize));
+    rotate(isa, x, cos, sin);
+}
+
+#[inline(always)]
+fn to_halves(x: &mut [f32], half: usize) {
+    let mut seconds = [0.0; HEAD_DIM_MAX / 2];
+    let seconds = &mut seconds[..half];
+    for head in x.chunks_exact_mut(2 * half) {
+        for i in 0..half {
+            // Place `i` was read before it is written: 2i ≥ i.
+            (head[i], seconds[i]) = (head[2 * i], head[2 * i + 1]);
+        }
+        head[half..].copy_from_slice(seconds);
+    }
 }
 
 #[inline(always)]
@@ -63,6 +90,28 @@ mod tests {
             rotate(isa, &mut x, &[0.0, 1.0], &[1.0, 0.0]);
             assert_eq!(x, [-3.0, 2.0, 1.0, 4.0, -7.0, 6.0, 5.0, 8.0], "{isa:?}");
         }
+    }
+
+    #[test]
+    fn neighbours_become_halves() {
+        let mut compared = 0;
+        for half in [1, 3, 8, 32, 64, HEAD_DIM_MAX / 2] {
+            let halves = noise(2 * half * 3, 1);
+            let mut neighbours = vec![0.0; halves.len()];
+            for (i, x) in halves.iter().enumerate() {
+                let (head, within) = (i / (2 * half), i % (2 * half));
+                neighbours[head * 2 * half + within % half * 2 + within / half] = *x;
+            }
+            let (cos, sin) = (noise(half, 3), noise(half, 4));
+            let mut expected = halves;
+            rotate(Isa::PORTABLE, &mut expected, &cos, &sin);
+            for isa in Isa::available() {
+                let mut rotated = neighbours.clone();
+                rotate_neighbours(isa, &mut rotated, &cos, &sin);
+                compared += assert_same_bits(&rotated, &expected, &format!("{isa:?}, {half}"));
+            }
+        }
+        assert!(compared > 1000, "{compared}");
     }
 
     #[test]

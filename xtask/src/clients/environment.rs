@@ -95,6 +95,24 @@ pub fn python(root: &Path, pins: &str) -> Result<PathBuf, String> {
     })
 }
 
+/// The environment with the packages of a file of pins that have hashes, and nothing else.
+///
+/// # Errors
+/// As [`install`], and if a package has another hash.
+pub fn hashed(root: &Path, name: &str, pins: &Path) -> Result<PathBuf, String> {
+    let place = Place::new(&folder(root)?, name, &[pins.to_path_buf()])?;
+    place.make(|environment| {
+        check(PYTHON, &["-c", PYTHON_CHECK], "Python 3.11 or later")?;
+        quiet(Command::new(PYTHON).args(["-m", "venv"]).arg(environment))?;
+        again(|| {
+            let mut command = Command::new(program(environment, "python"));
+            command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]);
+            command.arg("--only-binary=:all:").arg("--requirement").arg(pins);
+            command
+        })
+    })
+}
+
 fn node(root: &Path) -> Result<PathBuf, String> {
     let sources = root.join("clients/node");
     let files = [sources.join("package.json"), sources.join("package-lock.json")];

@@ -4,7 +4,7 @@
 //! (a server that is started, found and ended), and here the suites. What they check is said in
 //! `clients/README.md`.
 
-mod environment;
+pub mod environment;
 mod server;
 
 use std::path::{Path, PathBuf};

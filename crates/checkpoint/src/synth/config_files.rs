@@ -1,14 +1,14 @@
 //! The small files beside the weights, as the published models have them.
 //!
 //! Source of the fields: `config.json`, `generation_config.json` and `original/config.json` of
-//! openai/gpt-oss-20b.
+//! openai/gpt-oss-20b; `config.json` of meta-llama/Meta-Llama-3-8B and mistralai/Mistral-7B-v0.1.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::{SynthError, Synthesis};
-use crate::config::{LayerType, ModelConfig};
+use crate::config::{Architecture, LayerType, ModelConfig, RopeScaling};
 use crate::config_json;
 use crate::tokenizer::O200K_HARMONY_TOKENS;
 
@@ -22,6 +22,72 @@ pub(super) const MARK: &str = "gptoss.synthetic";
 
 /// `config.json` for transformers.
 pub(super) fn hugging_face(config: &ModelConfig) -> Value {
+    match config.architecture {
+        Architecture::GptOss => gpt_oss(config),
+        Architecture::Llama => llama(config),
+    }
+}
+
+/// LLaMA's, or Mistral's if layers slide.
+fn llama(config: &ModelConfig) -> Value {
+    let (class, model_type) = match config.sliding_layers() {
+        0 => ("LlamaForCausalLM", "llama"),
+        _ => ("MistralForCausalLM", "mistral"),
+    };
+    let mut fields = json!({
+        "architectures": [class],
+        "attention_dropout": 0.0,
+        "head_dim": config.head_dim,
+        "hidden_act": "silu",
+        "hidden_size": config.hidden_size,
+        "initializer_range": 0.02,
+        "intermediate_size": config.intermediate_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "model_type": model_type,
+        "num_attention_heads": config.num_attention_heads,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_key_value_heads": config.num_key_value_heads,
+        "rms_norm_eps": config.rms_norm_eps,
+        "rope_scaling": rope_scaling(config),
+        "rope_theta": number(config.rope_theta),
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "torch_dtype": "bfloat16",
+        "use_cache": true,
+        "vocab_size": config.vocab_size,
+    });
+    if config.sliding_layers() > 0 {
+        fields["sliding_window"] = json!(config.sliding_window);
+    } else {
+        fields["attention_bias"] = json!(false);
+        fields["mlp_bias"] = json!(false);
+    }
+    fields
+}
+
+fn rope_scaling(config: &ModelConfig) -> Value {
+    match &config.rope_scaling {
+        Some(RopeScaling::Yarn(yarn)) => json!({
+            "beta_fast": yarn.beta_fast,
+            "beta_slow": yarn.beta_slow,
+            "factor": yarn.factor,
+            "original_max_position_embeddings": yarn.original_max_position_embeddings,
+            "rope_type": "yarn",
+            "truncate": yarn.truncate,
+        }),
+        Some(RopeScaling::Linear { factor }) => json!({ "factor": factor, "rope_type": "linear" }),
+        Some(RopeScaling::Llama3(llama3)) => json!({
+            "factor": llama3.factor,
+            "high_freq_factor": llama3.high_freq_factor,
+            "low_freq_factor": llama3.low_freq_factor,
+            "original_max_position_embeddings": llama3.original_max_position_embeddings,
+            "rope_type": "llama3",
+        }),
+        // Divisors have no words here; reading this again finds that they are lost.
+        Some(RopeScaling::Divisors(_)) | None => json!({ "rope_type": "default" }),
+    }
+}
+
+fn gpt_oss(config: &ModelConfig) -> Value {
     let layer_types: Vec<&str> = config
         .layer_types
         .iter()
@@ -30,17 +96,6 @@ pub(super) fn hugging_face(config: &ModelConfig) -> Value {
             LayerType::FullAttention => "full_attention",
         })
         .collect();
-    let rope_scaling = match &config.rope_scaling {
-        Some(yarn) => json!({
-            "beta_fast": yarn.beta_fast,
-            "beta_slow": yarn.beta_slow,
-            "factor": yarn.factor,
-            "original_max_position_embeddings": yarn.original_max_position_embeddings,
-            "rope_type": "yarn",
-            "truncate": yarn.truncate,
-        }),
-        None => json!({ "rope_type": "default" }),
-    };
     let mut fields = json!({
         "architectures": ["GptOssForCausalLM"],
         "attention_bias": true,
@@ -71,7 +126,7 @@ pub(super) fn hugging_face(config: &ModelConfig) -> Value {
             "quant_method": "mxfp4",
         },
         "rms_norm_eps": config.rms_norm_eps,
-        "rope_scaling": rope_scaling,
+        "rope_scaling": rope_scaling(config),
         "rope_theta": number(config.rope_theta),
         "router_aux_loss_coef": 0.9,
         "sliding_window": config.sliding_window,
@@ -103,7 +158,7 @@ pub(super) fn generation(config: &ModelConfig) -> Option<Value> {
 
 /// `config.json` of the `original/` folder.
 pub(super) fn original(config: &ModelConfig) -> Value {
-    let yarn = config.rope_scaling.as_ref();
+    let yarn = config.yarn();
     json!({
         "num_hidden_layers": config.num_hidden_layers,
         "num_experts": config.num_local_experts,
@@ -166,7 +221,7 @@ pub(super) fn check(
 
 /// Context before it is extended.
 fn initial_context(config: &ModelConfig) -> usize {
-    let yarn = config.rope_scaling.as_ref();
+    let yarn = config.yarn();
     yarn.map_or(config.max_position_embeddings, |yarn| yarn.original_max_position_embeddings)
 }
 

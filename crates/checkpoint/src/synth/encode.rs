@@ -24,6 +24,24 @@ pub(super) enum Pick {
     Even,
     /// Rows 1, 3, 5 …: the linear parts.
     Odd,
+    /// All, but in each head of so many rows, K, first row 0, then row K/2, then 1, 1 + K/2 …:
+    /// what turns together are neighbours.
+    Pairs(u64),
+}
+
+impl Pick {
+    /// The row of the source that row `row` of the segment is.
+    fn row(self, row: u64) -> u64 {
+        match self {
+            Pick::Every => row,
+            Pick::Even => 2 * row,
+            Pick::Odd => 2 * row + 1,
+            Pick::Pairs(head) => {
+                let (first, within) = (row / head * head, row % head);
+                first + within / 2 + within % 2 * (head / 2)
+            }
+        }
+    }
 }
 
 /// Values and their format.
@@ -71,10 +89,9 @@ impl Segment {
         match self.pick {
             // Rows that follow each other are one long row.
             Pick::Every => self.fill_run(first * self.cols, out),
-            Pick::Even | Pick::Odd => {
-                let odd = u64::from(self.pick == Pick::Odd);
+            pick => {
                 for (row, out) in (first..).zip(out.chunks_exact_mut(row_bytes)) {
-                    self.fill_run((2 * row + odd) * self.cols, out);
+                    self.fill_run(pick.row(row) * self.cols, out);
                 }
             }
         }
@@ -258,6 +275,12 @@ mod tests {
         for (j, byte) in bytes.into_iter().enumerate() {
             assert_eq!((byte & 15, byte >> 4), (element(j), element(j + 16)), "byte {j}");
         }
+    }
+
+    #[test]
+    fn pairs_of_a_head_become_neighbours() {
+        let rows: Vec<u64> = (0..12).map(|row| Pick::Pairs(6).row(row)).collect();
+        assert_eq!(rows, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
     }
 
     #[test]

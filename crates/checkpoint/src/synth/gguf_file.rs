@@ -1,13 +1,13 @@
 //! A GGUF file: metadata, table of tensors, offsets.
 //!
-//! Source: docs/gguf.md of ggml-org/ggml, version 3; keys as llama.cpp's converter writes them for
-//! gpt-oss (gguf-py/gguf/constants.py).
+//! Source: docs/gguf.md of ggml-org/ggml, version 3; keys as llama.cpp's converter writes them
+//! (gguf-py/gguf/constants.py).
 
 use super::config_files::description;
 use super::tensors::{Dtype, TensorPlan};
 use super::write::{FilePlan, Piece};
 use super::{DenseFormat, Synthesis, VocabularyToWrite};
-use crate::config::{LayerType, ModelConfig};
+use crate::config::{Architecture, LayerType, ModelConfig, RopeScaling};
 use crate::config_json::alternating;
 use crate::gguf::MAGIC;
 
@@ -20,7 +20,8 @@ pub(super) fn file(
     vocabulary: Option<&VocabularyToWrite>,
     tensors: &[TensorPlan],
 ) -> FilePlan {
-    let mut keys = Keys::default();
+    let prefix = synthesis.config.architecture.name();
+    let mut keys = Keys { prefix, count: 0, bytes: Vec::new() };
     general(&mut keys, synthesis, dense);
     shape(&mut keys, synthesis.config);
     tokenizer(&mut keys, vocabulary);
@@ -65,56 +66,79 @@ fn type_number(dtype: Dtype) -> u32 {
 }
 
 fn general(keys: &mut Keys, synthesis: &Synthesis, dense: DenseFormat) {
-    keys.string("general.architecture", "gpt-oss");
+    keys.string("general.architecture", synthesis.config.architecture.name());
     keys.string("general.type", "model");
     keys.string("general.name", &format!("{} (random weights)", synthesis.name));
     let text = format!("Not a trained model: {}", description(synthesis));
     keys.string("general.description", &text);
     keys.string(super::config_files::MARK, &format!("seed {}", synthesis.seed));
     // llama_ftype of llama.h: experts as MXFP4, whatever the rest is.
-    keys.u32("general.file_type", 38);
+    let file_type = match (synthesis.config.architecture, dense) {
+        (Architecture::GptOss, _) => 38,
+        (Architecture::Llama, DenseFormat::F32) => 0,
+        (Architecture::Llama, DenseFormat::Q8_0) => 7,
+        (Architecture::Llama, DenseFormat::Bf16) => 32,
+    };
+    keys.u32("general.file_type", file_type);
     if dense == DenseFormat::Q8_0 {
         keys.u32("general.quantization_version", 2);
     }
 }
 
 fn shape(keys: &mut Keys, config: &ModelConfig) {
-    let counts = [
+    for (key, count) in [
         ("block_count", config.num_hidden_layers),
         ("context_length", config.max_position_embeddings),
         ("embedding_length", config.hidden_size),
         ("feed_forward_length", config.intermediate_size),
-        ("expert_feed_forward_length", config.intermediate_size),
         ("attention.head_count", config.num_attention_heads),
         ("attention.head_count_kv", config.num_key_value_heads),
         ("attention.key_length", config.head_dim),
         ("attention.value_length", config.head_dim),
-        ("attention.sliding_window", config.sliding_window),
-        ("expert_count", config.num_local_experts),
-        ("expert_used_count", config.num_experts_per_tok),
         ("rope.dimension_count", config.head_dim),
         ("vocab_size", config.vocab_size),
-    ];
-    for (key, count) in counts {
+    ] {
         keys.count(key, count);
     }
-    keys.f32("gpt-oss.attention.layer_norm_rms_epsilon", config.rms_norm_eps);
-    keys.f32("gpt-oss.rope.freq_base", config.rope_theta);
-    if config.layer_types != alternating(config.num_hidden_layers) {
-        let slides = |kind: &LayerType| u8::from(*kind == LayerType::SlidingAttention);
-        let flags: Vec<u8> = config.layer_types.iter().map(slides).collect();
-        keys.bools("gpt-oss.attention.sliding_window_pattern", &flags);
+    keys.number("attention.layer_norm_rms_epsilon", config.rms_norm_eps);
+    keys.number("rope.freq_base", config.rope_theta);
+    if config.sliding_layers() > 0 {
+        keys.count("attention.sliding_window", config.sliding_window);
     }
+    if config.architecture == Architecture::GptOss {
+        for (key, count) in [
+            ("expert_feed_forward_length", config.intermediate_size),
+            ("expert_count", config.num_local_experts),
+            ("expert_used_count", config.num_experts_per_tok),
+        ] {
+            keys.count(key, count);
+        }
+        if config.layer_types != alternating(config.num_hidden_layers) {
+            let slides = |kind: &LayerType| u8::from(*kind == LayerType::SlidingAttention);
+            let flags: Vec<u8> = config.layer_types.iter().map(slides).collect();
+            keys.bools("attention.sliding_window_pattern", &flags);
+        }
+    }
+    rope(keys, config);
+}
+
+/// How frequencies are stretched; the plan has refused what there are no keys for.
+fn rope(keys: &mut Keys, config: &ModelConfig) {
+    let kind = format!("{}.rope.scaling.type", keys.prefix);
     match &config.rope_scaling {
-        None => keys.string("gpt-oss.rope.scaling.type", "none"),
-        Some(yarn) => {
-            keys.string("gpt-oss.rope.scaling.type", "yarn");
-            keys.f32("gpt-oss.rope.scaling.factor", yarn.factor);
+        Some(RopeScaling::Yarn(yarn)) => {
+            keys.string(&kind, "yarn");
+            keys.number("rope.scaling.factor", yarn.factor);
             let original = yarn.original_max_position_embeddings;
             keys.count("rope.scaling.original_context_length", original);
-            keys.f32("gpt-oss.rope.scaling.yarn_beta_fast", yarn.beta_fast);
-            keys.f32("gpt-oss.rope.scaling.yarn_beta_slow", yarn.beta_slow);
+            keys.number("rope.scaling.yarn_beta_fast", yarn.beta_fast);
+            keys.number("rope.scaling.yarn_beta_slow", yarn.beta_slow);
         }
+        Some(RopeScaling::Linear { factor }) => {
+            keys.string(&kind, "linear");
+            keys.number("rope.scaling.factor", *factor);
+        }
+        _ => keys.string(&kind, "none"),
     }
 }
 
@@ -139,8 +163,9 @@ fn tokenizer(keys: &mut Keys, vocabulary: Option<&VocabularyToWrite>) {
 }
 
 /// Metadata as the file has it.
-#[derive(Default)]
 struct Keys {
+    /// What the keys of the architecture begin with.
+    prefix: &'static str,
     count: u64,
     bytes: Vec<u8>,
 }
@@ -167,11 +192,12 @@ impl Keys {
     /// A number of the architecture.
     fn count(&mut self, key: &str, value: usize) {
         let value = u32::try_from(value).expect("numbers of a checked configuration are small");
-        self.u32(&format!("gpt-oss.{key}"), value);
+        self.u32(&format!("{}.{key}", self.prefix), value);
     }
 
-    fn f32(&mut self, key: &str, value: f64) {
-        self.start(key, 6);
+    /// A number of the architecture, with a fraction.
+    fn number(&mut self, key: &str, value: f64) {
+        self.start(&format!("{}.{key}", self.prefix), 6);
         self.bytes.extend((value as f32).to_le_bytes());
     }
 
@@ -185,8 +211,9 @@ impl Keys {
         self.bytes.push(u8::from(value));
     }
 
+    /// Truth values of the architecture.
     fn bools(&mut self, key: &str, values: &[u8]) {
-        self.start_array(key, 7, values.len());
+        self.start_array(&format!("{}.{key}", self.prefix), 7, values.len());
         self.bytes.extend(values);
     }
 

@@ -4,7 +4,7 @@
 //! the published weights. The same seed gives the same weights in every layout.
 //!
 //! Reading order: `random` (numbers by counter), `source` (the values of one tensor), `encode`
-//! (values to bytes), `tensors` (what each layout stores), `config_files` (what lies beside the
+//! (values to bytes), `tensors` and `llama_tensors` (what each layout stores), `config_files` (what lies beside the
 //! weights), `safetensors_files` and `gguf_file` (headers), `write` (files, in parallel and
 //! atomically).
 
@@ -12,6 +12,7 @@ mod config_files;
 mod encode;
 mod error;
 mod gguf_file;
+mod llama_tensors;
 mod random;
 mod safetensors_files;
 mod source;
@@ -49,14 +50,14 @@ pub enum Target<'a> {
     Original,
     /// One GGUF file.
     Gguf {
-        /// How embeddings and attention matrices are stored.
+        /// How all matrices but those of experts are stored.
         dense: DenseFormat,
         /// The tokenizer; without one the file says `no_vocab`.
         vocabulary: Option<&'a VocabularyToWrite>,
     },
 }
 
-/// The format of embeddings and attention matrices in a GGUF file.
+/// The format of all matrices but those of experts in a GGUF file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenseFormat {
     /// Blocks of 32 signed bytes under one scale.
@@ -89,7 +90,7 @@ pub struct VocabularyToWrite {
 /// The configuration in a `config.json` of either dialect.
 ///
 /// # Errors
-/// If the file cannot be read, or is no configuration of a gpt-oss model.
+/// If the file cannot be read, or is no configuration of a model of these architectures.
 pub fn read_config(file: &Path) -> Result<ModelConfig, CheckpointError> {
     let io = |source| CheckpointError::Io { file: file.to_path_buf(), source };
     let bytes = std::fs::read(file).map_err(io)?;

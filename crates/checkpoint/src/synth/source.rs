@@ -44,15 +44,20 @@ impl Role {
     fn moments(self, config: &ModelConfig) -> (f64, f64) {
         let per_input = |inputs: usize| 1.0 / (inputs as f64).sqrt();
         let width = per_input(config.hidden_size);
+        // One matrix for both has the size that logits ask for.
+        let embedding = if config.tie_word_embeddings { 2.0 * width } else { 1.0 };
         match self {
-            Role::Embedding => (0.0, 1.0),
+            Role::Embedding => (0.0, embedding),
             // Logits then have a standard deviation of 2.
             Role::Unembedding => (0.0, 2.0 * width),
             Role::Norm | Role::AttnNorm | Role::MlpNorm => (1.0, 0.1),
             Role::Q | Role::K | Role::V | Role::Router | Role::GateUp => (0.0, width),
             // Half, as these add to the residual stream in every layer.
-            Role::Out => (0.0, 0.5 * per_input(config.num_attention_heads * config.head_dim)),
-            Role::Down => (0.0, 0.5 * per_input(config.intermediate_size)),
+            Role::Out => {
+                let inputs = config.num_attention_heads * config.head_dim;
+                (0.0, 0.5 * embedding * per_input(inputs))
+            }
+            Role::Down => (0.0, 0.5 * embedding * per_input(config.intermediate_size)),
             Role::Sinks => (0.5, 0.25),
             Role::QBias | Role::KBias | Role::VBias | Role::RouterBias | Role::GateUpBias => {
                 (0.0, 0.1)

@@ -1,4 +1,4 @@
-//! The tensors of a model as each layout stores them: names, shapes, types, and their values.
+//! The tensors of a gpt-oss model as each layout stores them: names, shapes, types, and their values.
 //!
 //! Names and shapes are those of `docs/formats.md`.
 
@@ -194,7 +194,7 @@ pub(super) fn gguf(sources: Sources, dense: DenseFormat) -> Vec<TensorPlan> {
     let config = sources.config;
     let (v, d) = (config.vocab_size, config.hidden_size);
     let query = config.num_attention_heads * config.head_dim;
-    let mut tensors = vec![stored(dense, sources.dense(Role::Embedding, 0), "token_embd", v, d)];
+    let mut tensors = vec![stored(dense, sources.dense(Role::Embedding, 0), "token_embd", [v, d])];
     for layer in 0..config.num_hidden_layers {
         let of = |role| sources.dense(role, layer);
         let name = |part: &str| format!("blk.{layer}.{part}");
@@ -202,12 +202,12 @@ pub(super) fn gguf(sources: Sources, dense: DenseFormat) -> Vec<TensorPlan> {
         for (part, role, bias) in QKV {
             let rows = head_rows(sources, role);
             let part = name(&format!("attn_{part}"));
-            tensors.push(stored(dense, of(role), &part, rows, d));
+            tensors.push(stored(dense, of(role), &part, [rows, d]));
             tensors.push(wide(format!("{part}.bias"), &[rows], of(bias), Pick::Every));
         }
         let heads = [config.num_attention_heads];
         tensors.push(wide(name("attn_sinks.weight"), &heads, of(Role::Sinks), Pick::Every));
-        tensors.push(stored(dense, of(Role::Out), &name("attn_output"), d, query));
+        tensors.push(stored(dense, of(Role::Out), &name("attn_output"), [d, query]));
         tensors.push(wide(name("attn_output.bias"), &[d], of(Role::OutBias), Pick::Every));
         let norm = name("post_attention_norm.weight");
         tensors.push(wide(norm, &[d], of(Role::MlpNorm), Pick::Every));
@@ -216,7 +216,7 @@ pub(super) fn gguf(sources: Sources, dense: DenseFormat) -> Vec<TensorPlan> {
     tensors.push(wide("output_norm.weight".to_owned(), &[d], sources.dense(Role::Norm, 0), {
         Pick::Every
     }));
-    tensors.push(stored(dense, sources.dense(Role::Unembedding, 0), "output", v, d));
+    tensors.push(stored(dense, sources.dense(Role::Unembedding, 0), "output", [v, d]));
     tensors
 }
 
@@ -248,8 +248,13 @@ fn gguf_experts(sources: Sources, layer: usize, tensors: &mut Vec<TensorPlan>) {
     }
 }
 
-/// A matrix of embeddings or attention.
-fn stored(format: DenseFormat, dense: Dense, prefix: &str, rows: usize, cols: usize) -> TensorPlan {
+/// A matrix that is no expert's.
+pub(super) fn stored(
+    format: DenseFormat,
+    dense: Dense,
+    prefix: &str,
+    [rows, cols]: [usize; 2],
+) -> TensorPlan {
     let (dtype, encoding) = match format {
         DenseFormat::Q8_0 => (Dtype::Q8_0, Encoding::Q8_0(dense)),
         DenseFormat::Bf16 => (Dtype::Bf16, Encoding::Bf16(dense)),
@@ -261,7 +266,7 @@ fn stored(format: DenseFormat, dense: Dense, prefix: &str, rows: usize, cols: us
 }
 
 /// A tensor of f32 numbers; rows of one element, so that any of them can be picked.
-fn wide(name: String, shape: &[usize], dense: Dense, pick: Pick) -> TensorPlan {
+pub(super) fn wide(name: String, shape: &[usize], dense: Dense, pick: Pick) -> TensorPlan {
     let rows = shape.iter().product::<usize>() as u64;
     let segment = Segment { rows, cols: 1, pick, encoding: Encoding::F32(dense) };
     TensorPlan { name, dtype: Dtype::F32, shape: shape.to_vec(), segments: vec![segment] }

@@ -17,8 +17,10 @@ use super::config_files::{self, MARK};
 use super::encode::Segment;
 use super::source::Sources;
 use super::tensors::{self, TensorPlan};
-use super::{SynthError, Synthesis, Target, gguf_file, safetensors_files};
-use crate::config::ModelConfig;
+use super::{
+    DenseFormat, SynthError, Synthesis, Target, gguf_file, llama_tensors, safetensors_files,
+};
+use crate::config::{Architecture, ModelConfig, RopeScaling};
 
 /// Bytes that a thread makes at a time; a row of weights if that is larger.
 const CHUNK_BYTES: u64 = 4 << 20;
@@ -83,7 +85,10 @@ impl Plan {
         check_shape(synthesis)?;
         let sources = Sources { config, seed };
         if let Target::Gguf { dense, vocabulary } = synthesis.target {
-            let tensors = tensors::gguf(sources, dense);
+            let tensors = match config.architecture {
+                Architecture::GptOss => tensors::gguf(sources, dense),
+                Architecture::Llama => llama_tensors::gguf(sources, dense),
+            };
             let file = gguf_file::file(synthesis, dense, vocabulary, &tensors);
             return Ok(Plan { files: vec![file], is_folder: false });
         }
@@ -97,7 +102,11 @@ impl Plan {
             shards = safetensors_files::sharded;
             let generation = config_files::generation(config);
             files.extend(generation.map(|json| FilePlan::json("generation_config.json", &json)));
-            (config_files::hugging_face(config), tensors::hugging_face(sources))
+            let tensors = match config.architecture {
+                Architecture::GptOss => tensors::hugging_face(sources),
+                Architecture::Llama => llama_tensors::hugging_face(sources),
+            };
+            (config_files::hugging_face(config), tensors)
         };
         config_files::check(layout_name(&synthesis.target), config, &json)?;
         files.push(FilePlan::json("config.json", &json));
@@ -229,39 +238,71 @@ fn layout_name(target: &Target) -> &'static str {
 
 /// Whether the layout has room for what the configuration says.
 fn check_shape(synthesis: &Synthesis) -> Result<(), SynthError> {
-    let layout = layout_name(&synthesis.target);
     let config: &ModelConfig = synthesis.config;
-    let problem = |field, expected: &str, found: String| {
-        Err(SynthError::Shape { layout, field, expected: expected.to_owned(), found })
+    let problem = |field, expected: String, found: String| {
+        let layout = layout_name(&synthesis.target);
+        Err(SynthError::Shape { layout, field, expected, found })
     };
     if let Err(wrong) = config.check() {
-        return problem(wrong.field, &wrong.expected, wrong.found);
+        return problem(wrong.field, wrong.expected, wrong.found);
     }
+    let is_dense = config.architecture == Architecture::Llama;
+    let block = match synthesis.target {
+        Target::Original if is_dense => {
+            return problem("model_type", "gpt_oss".to_owned(), "llama".to_owned());
+        }
+        Target::Gguf { dense: DenseFormat::Q8_0, .. } if is_dense => Some("Q8_0"),
+        _ if is_dense => None,
+        _ => Some("MXFP4"),
+    };
     for (field, size) in
         [("hidden_size", config.hidden_size), ("intermediate_size", config.intermediate_size)]
     {
-        if !size.is_multiple_of(32) {
-            return problem(field, "a multiple of 32, the block of MXFP4", size.to_string());
+        if let Some(block) = block.filter(|_| !size.is_multiple_of(32)) {
+            let expected = format!("a multiple of 32, the block of {block}");
+            return problem(field, expected, size.to_string());
         }
     }
     let Target::Gguf { dense, vocabulary } = synthesis.target else { return Ok(()) };
-    let query = config.num_attention_heads * config.head_dim;
-    if dense == super::DenseFormat::Q8_0 && !query.is_multiple_of(32) {
-        return problem("head_dim", "query heads of a multiple of 32 in all", query.to_string());
-    }
-    // Programs have these in their code, as the file has no key for them.
-    if config.swiglu_limit != 7.0 {
-        return problem("swiglu_limit", "7", config.swiglu_limit.to_string());
-    }
-    if config.rope_scaling.as_ref().is_some_and(|yarn| yarn.truncate) {
-        return problem("truncate", "false", "true".to_owned());
+    if let Some((field, expected, found)) = lost_in_gguf(config, dense) {
+        return problem(field, expected.to_owned(), found);
     }
     match vocabulary.filter(|given| given.tokens.len() != config.vocab_size) {
         Some(given) => {
-            problem("vocab_size", &given.tokens.len().to_string(), config.vocab_size.to_string())
+            let expected = given.tokens.len().to_string();
+            problem("vocab_size", expected, config.vocab_size.to_string())
         }
         None => Ok(()),
     }
+}
+
+/// A field that a GGUF file has no key for, what it could be, and what it is.
+fn lost_in_gguf(
+    config: &ModelConfig,
+    dense: DenseFormat,
+) -> Option<(&'static str, &'static str, String)> {
+    let query = config.num_attention_heads * config.head_dim;
+    if dense == DenseFormat::Q8_0 && !query.is_multiple_of(32) {
+        let expected = "query heads of a multiple of 32 in all";
+        return Some(("head_dim", expected, query.to_string()));
+    }
+    // Programs have these in their code.
+    if let Some(limit) = config.swiglu_limit.filter(|limit| *limit != 7.0) {
+        return Some(("swiglu_limit", "7", limit.to_string()));
+    }
+    match &config.rope_scaling {
+        Some(RopeScaling::Yarn(yarn)) if yarn.truncate => {
+            return Some(("truncate", "false", "true".to_owned()));
+        }
+        Some(RopeScaling::Llama3(_) | RopeScaling::Divisors(_)) => {
+            return Some(("rope_type", "default, linear or yarn", "llama3".to_owned()));
+        }
+        _ => {}
+    }
+    let (layers, sliding) = (config.num_hidden_layers, config.sliding_layers());
+    let is_mixed = sliding != 0 && sliding != layers;
+    let mixed = || ("layer_types", "the same kind for all layers", "two kinds".to_owned());
+    (is_mixed && config.architecture == Architecture::Llama).then(mixed)
 }
 
 /// `NAME.synth-partial` beside the target.
@@ -401,7 +442,6 @@ fn chunks(pieces: &[Piece]) -> Vec<Chunk> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DenseFormat;
     use super::*;
     use crate::presets;
 

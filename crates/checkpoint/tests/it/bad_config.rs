@@ -1,6 +1,6 @@
 //! Configurations that must not open, some that must, and what is said about each.
 
-use gptoss_checkpoint::{LayerType, Model, ModelConfig, YarnScaling};
+use gptoss_checkpoint::{LayerType, Model, ModelConfig, RopeScaling, YarnScaling};
 use serde_json::{Value, json};
 
 use crate::{copy_of, open_error};
@@ -52,7 +52,7 @@ fn files_that_are_not_configurations() {
 #[test]
 fn other_architectures_are_named() {
     let mut messages = crate::Messages::of("bad_config/other_architectures_are_named");
-    messages.push(set("model_type", json!("llama")));
+    messages.push(set("model_type", json!("qwen3")));
     messages.push(set("model_type", json!(7)));
     let by_class = with_config("t64/mxfp4", |config| {
         config.as_object_mut().unwrap().remove("model_type");
@@ -159,13 +159,13 @@ fn both_spellings_of_rope_mean_the_same() {
 
 #[test]
 fn no_word_about_rope_means_yarn() {
-    let yarn = YarnScaling {
+    let yarn = RopeScaling::Yarn(YarnScaling {
         factor: 32.0,
         beta_fast: 32.0,
         beta_slow: 1.0,
         original_max_position_embeddings: 4096,
         truncate: false,
-    };
+    });
     let missing = allowed(|config| {
         config.as_object_mut().unwrap().remove("rope_scaling");
     });
@@ -176,9 +176,9 @@ fn no_word_about_rope_means_yarn() {
 
 #[test]
 fn rounding_of_the_range_is_read() {
-    assert!(!allowed(|_| ()).rope_scaling.unwrap().truncate);
+    assert!(!allowed(|_| ()).yarn().unwrap().truncate);
     let said = allowed(|config| config["rope_scaling"]["truncate"] = json!(true));
-    assert!(said.rope_scaling.unwrap().truncate);
+    assert!(said.yarn().unwrap().truncate);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn metadata_that_contradicts_itself() {
 fn metadata_that_is_missing_or_of_another_type() {
     let mut messages = crate::Messages::of("bad_gguf/metadata_that_is_missing_or_of_another_type");
     messages.push(changed(|file| file.remove("general.architecture")));
-    messages.push(set("general.architecture", Value::Text("llama".into())));
+    messages.push(set("general.architecture", Value::Text("qwen3".into())));
     messages.push(set("general.architecture", Value::U32(1)));
     messages.push(changed(|file| file.remove("gpt-oss.block_count")));
     messages.push(set("gpt-oss.block_count", Value::Text("4".into())));

@@ -141,7 +141,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value) {
 
 fn metadata(config: &ModelConfig, architecture: &str) -> Vec<(String, Value)> {
     assert_eq!(config.layer_types[0], LayerType::SlidingAttention, "the files cannot say it");
-    let yarn = config.rope_scaling.as_ref().expect("the tiny models have YaRN");
+    let yarn = config.yarn().expect("the tiny models have YaRN");
     let mut values = vec![
         ("general.architecture".to_owned(), Value::Text(architecture.to_owned())),
         ("general.license".to_owned(), Value::Text("apache-2.0".to_owned())),
@@ -197,7 +197,7 @@ fn layer_tensors(prefix: &str, layer: &LayerWeights, config: &ModelConfig) -> Ve
         matrix(&name("attn_output.weight"), &layer.out, None),
         vector(&name("attn_output.bias"), &layer.out_bias, &[d]),
         vector(&name("post_attention_norm.weight"), &layer.mlp_norm, &[d]),
-        matrix(&name("ffn_gate_inp.weight"), &layer.router, None),
+        matrix(&name("ffn_gate_inp.weight"), layer.router.as_ref().unwrap(), None),
         vector(&name("ffn_gate_inp.bias"), &layer.router_bias, &[e]),
         matrix(&name("ffn_gate_exps.weight"), gate, Some(e)),
         vector(&name("ffn_gate_exps.bias"), &half(0), &[f, e]),
@@ -208,16 +208,18 @@ fn layer_tensors(prefix: &str, layer: &LayerWeights, config: &ModelConfig) -> Ve
     ]
 }
 
-fn vector(name: &str, values: &[f32], sizes: &[usize]) -> Tensor {
+/// A tensor of f32 numbers.
+pub fn vector(name: &str, values: &[f32], sizes: &[usize]) -> Tensor {
     let data = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     let sizes = sizes.iter().map(|n| *n as u64).collect();
     Tensor { name: name.to_owned(), sizes, kind: 0, data }
 }
 
 /// A matrix, or those of `experts` experts.
-fn matrix(name: &str, matrix: &Matrix, experts: Option<usize>) -> Tensor {
+pub fn matrix(name: &str, matrix: &Matrix, experts: Option<usize>) -> Tensor {
     let kind = match matrix.format {
         Format::F32 => 0,
+        Format::Bf16 => 30,
         Format::Mxfp4Gguf => 39,
         other => panic!("the tiny models have no {}", other.name()),
     };

@@ -4,6 +4,7 @@ mod bad_config;
 mod bad_folders;
 mod bad_gguf;
 mod bad_safetensors;
+mod dense;
 mod dequantise;
 mod fuzz_corpus;
 mod gguf_file;

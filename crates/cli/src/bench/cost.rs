@@ -6,14 +6,17 @@
 //! | attention   | D·(H + 2G)·K + H·K·D a layer | all                       | 2n an element  |
 //! | router      | E·D a layer                  | all                       | 2n an element  |
 //! | experts     | E·3F·D a layer               | the share 1 − (1 − k/E)^n | 2n·k/E         |
+//! | perceptron  | 3F·D a layer                 | all                       | 2n an element  |
 //! | unembedding | V·D                          | all                       | 2 a continuation |
 //! | KV cache    | 2·G·K a layer and position   | all visible positions     | 4·H·K a key    |
 //!
-//! The share supposes that tokens choose k of E experts independently and evenly, which is the
+//! A dense model has a perceptron in place of router and experts. The share supposes that tokens choose k of E experts independently and evenly, which is the
 //! worst case for a batch. Vectors (norms, biases, sinks: less than 0.2 %) and the one row of the
 //! embedding are left out. Memory and arithmetic can overlap, so the slower one is the limit.
 
-use gptoss_checkpoint::{ExpertLayout, Experts, LayerType, Matrix, Model, ModelConfig, Part};
+use gptoss_checkpoint::{
+    Architecture, ExpertLayout, Experts, LayerType, Matrix, Model, ModelConfig, Part,
+};
 use gptoss_engine::Precision;
 use gptoss_kernels::Format;
 
@@ -107,14 +110,20 @@ impl ModelCost {
             for matrix in [&layer.q, &layer.k, &layer.v, &layer.out] {
                 cost.matrix(Part::Attention, matrix);
             }
-            cost.matrix(Part::Router, &layer.router);
-            cost.experts(&layer.gate_up);
-            cost.experts(&layer.down);
+            let part = match &layer.router {
+                Some(router) => {
+                    cost.matrix(Part::Router, router);
+                    Part::Experts
+                }
+                None => Part::Mlp,
+            };
+            cost.experts(part, &layer.gate_up);
+            cost.experts(part, &layer.down);
         }
         cost
     }
 
-    /// The cost of a shape whose experts are MXFP4.
+    /// The cost of a shape whose experts, if it has any, are MXFP4.
     pub fn of_shape(config: &ModelConfig, dense: DenseAs) -> ModelCost {
         let (bytes, elements, has_int8) = match dense {
             DenseAs::Bf16 => (2, 1, false),
@@ -131,17 +140,22 @@ impl ModelCost {
             Stored { part, elements: count, bytes, has_int8 }
         };
         let experts = layers * e * 3 * f * d;
-        let stored = vec![
+        let mut stored = vec![
             dense(Part::Unembedding, config.vocab_size as u64 * d),
             dense(Part::Attention, layers * (d * (h + 2 * g) * k + h * k * d)),
-            dense(Part::Router, layers * e * d),
-            Stored {
-                part: Part::Experts,
-                elements: experts,
-                bytes: experts / 32 * 17,
-                has_int8: true,
-            },
         ];
+        match config.architecture {
+            Architecture::GptOss => stored.extend([
+                dense(Part::Router, layers * e * d),
+                Stored {
+                    part: Part::Experts,
+                    elements: experts,
+                    bytes: experts / 32 * 17,
+                    has_int8: true,
+                },
+            ]),
+            Architecture::Llama => stored.push(dense(Part::Mlp, experts)),
+        }
         ModelCost { config: config.clone(), stored }
     }
 
@@ -215,24 +229,23 @@ impl ModelCost {
     }
 
     fn matrix(&mut self, part: Part, matrix: &Matrix) {
-        let has_int8 = matches!(matrix.format, Format::Q8_0 | Format::Mxfp4Gguf);
+        let has_int8 = gptoss_kernels::int8::BlockLayout::of(matrix.format).is_some();
         let elements = matrix.rows as u64 * matrix.cols as u64;
         self.stored.push(Stored { part, elements, bytes: matrix.data.len() as u64, has_int8 });
     }
 
-    fn experts(&mut self, experts: &Experts) {
+    fn experts(&mut self, part: Part, experts: &Experts) {
         let elements = [experts.experts, experts.rows, experts.cols].map(|n| n as u64);
         let elements = elements.iter().product();
         let mut push = |bytes: usize, has_int8: bool| {
-            let part = Part::Experts;
             self.stored.push(Stored { part, elements, bytes: bytes as u64, has_int8 });
         };
         match &experts.layout {
             ExpertLayout::Mxfp4 { blocks, scales } => push(blocks.len() + scales.len(), true),
-            ExpertLayout::Rows(matrix) => self.matrix(Part::Experts, matrix),
+            ExpertLayout::Rows(matrix) => self.matrix(part, matrix),
             ExpertLayout::GateAndUp { gate, up } => {
-                self.matrix(Part::Experts, gate);
-                self.matrix(Part::Experts, up);
+                self.matrix(part, gate);
+                self.matrix(part, up);
             }
             ExpertLayout::Transposed { data, .. } => push(data.len(), false),
             _ => {}

@@ -310,9 +310,13 @@ fn formats(model: &Model) -> String {
             uses.iter().filter(|row| row.part == part).map(|row| row.format).collect();
         found.into_iter().collect::<Vec<_>>().join(" and ")
     };
-    let (experts, attention) = (of(Part::Experts), of(Part::Attention));
-    match experts == attention {
-        true => experts,
-        false => format!("{experts} experts, {attention} attention"),
+    let attention = of(Part::Attention);
+    let (name, most) = match of(Part::Mlp) {
+        formats if formats.is_empty() => ("experts", of(Part::Experts)),
+        formats => ("perceptron", formats),
+    };
+    match most == attention {
+        true => attention,
+        false => format!("{most} {name}, {attention} attention"),
     }
 }

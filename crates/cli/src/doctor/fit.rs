@@ -31,7 +31,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// The models of the family, the largest first; speeds are those of the published formats.
+    /// The known models, of each architecture the largest first; speeds are those of the published formats.
     pub fn of_presets(memory: Option<u64>, limits: &Limits) -> Vec<Fit> {
         let mut fits = Vec::new();
         for preset in presets::all() {
@@ -92,10 +92,15 @@ mod tests {
         let limits = Limits { isa: Isa::PORTABLE, one: all, threads: 2, all };
         let fits = Fit::of_presets(Some(20 << 30), &limits);
         let names: Vec<&str> = fits.iter().map(|fit| fit.name.as_str()).collect();
-        let expected = ["gpt-oss-120b", "gpt-oss-20b", "gpt-oss-3.6b", "gpt-oss-1b", "nano"];
-        assert_eq!(names, expected);
+        let expected = ["gpt-oss-120b", "gpt-oss-20b", "gpt-oss-3.6b", "gpt-oss-1b"];
+        let dense = ["llama-3-8b", "mistral-7b", "deepseek-coder-6.7b", "smollm2-135m", "nano"];
+        assert_eq!(names, [&expected[..], &dense].concat());
         let has_room: Vec<bool> = fits.iter().map(|fit| fit.has_room.unwrap()).collect();
-        assert_eq!(has_room, [false, true, true, true, true]);
+        assert_eq!(has_room, [false, true, true, true, true, true, true, true, true]);
+        // 2 · (8,030,261,248 − 525,336,576 of the embedding − 266,240 of norms) bytes, and 512
+        // positions of 32 layers in F16.
+        let expected = DECODE_EFFICIENCY * 75.0 / (15.009 + 0.067);
+        assert!((fits[4].decode / expected - 1.0).abs() < 1e-3, "{}", fits[4].decode);
         // 3.706 GB of weights, and 512 positions of 12 layers and 128 of 12 in F16: 16 MB.
         let expected = DECODE_EFFICIENCY * 75.0 / (3.7058 + 0.0157);
         assert!((fits[1].decode / expected - 1.0).abs() < 1e-3, "{}", fits[1].decode);

@@ -28,7 +28,8 @@ The model is not trained: what it writes is noise, at the speed and in the memor
 The same seed gives the same weights in every layout, and the same bytes on every machine.
 With the vocabulary of the published models (201088 tokens) their tokenizer comes along.")]
 pub struct SynthArgs {
-    /// Shape: gpt-oss-120b, gpt-oss-20b, gpt-oss-3.6b or gpt-oss-1b
+    /// Shape: gpt-oss-120b, gpt-oss-20b, gpt-oss-3.6b, gpt-oss-1b, llama-3-8b, mistral-7b,
+    /// deepseek-coder-6.7b or smollm2-135m
     #[arg(required_unless_present = "config", conflicts_with = "config")]
     preset: Option<String>,
     /// Shape out of a config.json
@@ -37,7 +38,7 @@ pub struct SynthArgs {
     /// How the files are laid out
     #[arg(long, value_enum)]
     layout: LayoutName,
-    /// Embeddings and attention in a GGUF file [default: q8_0]
+    /// All matrices but those of experts in a GGUF file [default: q8_0]
     #[arg(long, value_enum, value_name = "FORMAT")]
     dense: Option<DenseName>,
     /// Folder to make, or file for gguf
@@ -58,7 +59,7 @@ pub struct SynthArgs {
 enum LayoutName {
     /// A folder as on the Hugging Face hub
     Hf,
-    /// A folder as OpenAI's original/
+    /// A folder as OpenAI's original/, for gpt-oss
     Original,
     /// One file
     Gguf,
@@ -126,7 +127,8 @@ fn shape(args: &SynthArgs) -> anyhow::Result<(String, ModelConfig)> {
         (None, Some(file)) => {
             let config = read_config(file)?;
             let parameters = config.parameters().total;
-            Ok((format!("gpt-oss with {parameters} parameters"), config))
+            let architecture = config.architecture.name();
+            Ok((format!("{architecture} with {parameters} parameters"), config))
         }
         (None, None) => bail!("expected a preset or --config, found neither"),
     }

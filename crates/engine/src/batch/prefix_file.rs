@@ -77,7 +77,8 @@ pub(super) fn identity(engine: &Engine) -> [u8; HASH] {
     let mut matrices: Vec<&Matrix> = vec![&weights.embedding, &weights.unembedding];
     let mut vectors: Vec<&[f32]> = vec![&weights.norm];
     for layer in &weights.layers {
-        matrices.extend([&layer.q, &layer.k, &layer.v, &layer.out, &layer.router]);
+        matrices.extend([&layer.q, &layer.k, &layer.v, &layer.out]);
+        matrices.extend(&layer.router);
         vectors.extend([&layer.attn_norm[..], &layer.q_bias, &layer.k_bias, &layer.v_bias]);
         vectors.extend([&layer.sinks[..], &layer.out_bias, &layer.mlp_norm, &layer.router_bias]);
         vectors.extend([&layer.gate_up_bias[..], &layer.down_bias]);

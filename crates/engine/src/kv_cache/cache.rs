@@ -15,9 +15,9 @@ use crate::memory::check_memory;
 #[derive(Debug)]
 pub struct KvCache {
     pool: KvPool,
-    /// Of the full layers, in order of positions; there may be more than the positions need.
+    /// Of the layers in pages, in order of positions; there may be more than the positions need.
     pages: Vec<Page>,
-    /// Of the sliding layers.
+    /// Of the layers in rings.
     rings: Rings,
     positions: usize,
     context_length: usize,
@@ -176,10 +176,7 @@ impl KvCache {
 
     /// The first position that a query at `position` sees.
     pub(crate) fn first_visible(&self, layer: usize, position: usize) -> usize {
-        match self.pool.shape().place(layer) {
-            Place::Pages(_) => 0,
-            Place::Ring(_) => (position + 1).saturating_sub(self.pool.shape().window),
-        }
+        self.pool.shape().first_visible(layer, position)
     }
 
     /// Bytes of a position of one layer.

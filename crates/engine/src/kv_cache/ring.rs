@@ -1,4 +1,4 @@
-//! The sliding layers of a sequence: rings, and copies of their windows.
+//! The sliding layers of a sequence that are kept in rings: the rings, and copies of their windows.
 
 use gptoss_kernels::cached_attention::TILE;
 
@@ -30,10 +30,15 @@ pub struct CacheSnapshot {
 
 impl CacheSnapshot {
     /// Room for the windows before `positions`, of which those from `oldest` on will be held.
+    /// Where no layer has a ring there are none, and every position is held.
     pub(crate) fn zeros(shape: &CacheShape, positions: usize, oldest: usize) -> CacheSnapshot {
+        let heads = shape.ring_layers() * shape.kv_heads;
+        if heads == 0 {
+            let rows = HeadRows::new(shape.element, shape.head_dim, 0, TILE);
+            return CacheSnapshot { positions, oldest: 0, window: 0, first_tile: 0, rows };
+        }
         let first_tile = positions.saturating_sub(shape.window) / TILE;
         let tiles = positions.div_ceil(TILE) - first_tile;
-        let heads = shape.ring_layers() * shape.kv_heads;
         let rows = HeadRows::new(shape.element, shape.head_dim, heads, tiles.max(1) * TILE);
         let oldest = oldest.max(first_tile * TILE);
         CacheSnapshot { positions, oldest, window: shape.window, first_tile, rows }

@@ -13,6 +13,11 @@ pub(crate) const PAGE: usize = 2 * BLOCK;
 /// attended to, and let the last of them be taken back.
 const SLACK: usize = 128;
 
+/// The widest window that is kept in rings. A return to a position takes a copy of its windows,
+/// which for wider ones is as large as a cache (539 MB for the 4096 positions of Mistral-7B);
+/// those layers keep every position, in pages that sequences share.
+const RING_WINDOW_MAX: usize = 1024;
+
 /// Where a layer's keys and values lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -32,6 +37,8 @@ pub(crate) struct CacheShape {
     pub(crate) window: usize,
     /// One entry a layer.
     places: Vec<Place>,
+    /// Whether a layer slides.
+    slides: Vec<bool>,
 }
 
 impl CacheShape {
@@ -51,10 +58,12 @@ impl CacheShape {
 
     fn of(config: &ModelConfig, element: CacheElement) -> CacheShape {
         let (mut pages, mut rings) = (0, 0);
+        let has_rings = config.sliding_window <= RING_WINDOW_MAX;
+        let slides = |kind: &LayerType| *kind == LayerType::SlidingAttention;
         let place = |kind: &LayerType| {
-            let (place, count): (fn(usize) -> Place, _) = match kind {
-                LayerType::FullAttention => (Place::Pages, &mut pages),
-                LayerType::SlidingAttention => (Place::Ring, &mut rings),
+            let (place, count): (fn(usize) -> Place, _) = match slides(kind) && has_rings {
+                false => (Place::Pages, &mut pages),
+                true => (Place::Ring, &mut rings),
             };
             *count += 1;
             place(*count - 1)
@@ -65,6 +74,15 @@ impl CacheShape {
             kv_heads: config.num_key_value_heads,
             window: config.sliding_window,
             places: config.layer_types.iter().map(place).collect(),
+            slides: config.layer_types.iter().map(slides).collect(),
+        }
+    }
+
+    /// The first position that a query at `position` of `layer` sees.
+    pub(crate) fn first_visible(&self, layer: usize, position: usize) -> usize {
+        match self.slides[layer] {
+            true => (position + 1).saturating_sub(self.window),
+            false => 0,
         }
     }
 

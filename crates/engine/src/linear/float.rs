@@ -13,11 +13,12 @@ pub(super) struct Room {
     packed: Vec<f32>,
     scratch: Vec<f32>,
     results: Vec<f32>,
+    halves: Vec<f32>,
 }
 
 /// Does a job.
 pub(super) fn job(compute: &Compute, job: &Job<'_>, room: &mut Room, out: &mut [f32]) {
-    let Room { rows: widened, gathered, packed, scratch, results } = room;
+    let Room { rows: widened, gathered, packed, scratch, results, halves } = room;
     let (rows, cols) = (job.rows.len(), job.input.cols);
     let x = tokens(compute, job, gathered, packed);
     results.resize(job.tokens.len() * rows, 0.0);
@@ -25,6 +26,17 @@ pub(super) fn job(compute: &Compute, job: &Job<'_>, room: &mut Room, out: &mut [
     if let Some((format, bytes)) = job.weight.floats(job.rows.start, rows) {
         let weights = FloatRows::stored(format, bytes, cols).expect("these are plain floats");
         float_rows(weights, x, scratch, results, rows);
+    } else if let Some(parts) = job.weight.float_halves(job.rows.start, rows) {
+        halves.resize(results.len(), 0.0);
+        for (half, (format, bytes)) in parts.into_iter().enumerate() {
+            let weights = FloatRows::stored(format, bytes, cols).expect("these are plain floats");
+            float_rows(weights, x, scratch, &mut halves[half * rows / 2..], rows);
+        }
+        for (results, halves) in results.chunks_exact_mut(rows).zip(halves.chunks_exact(rows)) {
+            let (even, odd) = halves.split_at(rows / 2);
+            let pairs = results.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd));
+            pairs.for_each(|(pair, (even, odd))| *pair = [*even, *odd]);
+        }
     } else {
         let at_once = job.weight.widened_at_once();
         for at in (0..rows).step_by(at_once) {

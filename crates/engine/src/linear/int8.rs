@@ -2,7 +2,7 @@
 
 use gptoss_kernels::int8::{
     Activations, BlockCodes, BlockLayout, CHUNK_BLOCKS, FEW_TOKENS, TILE_ROWS, TileRows, Unpacked,
-    add_tiles, dot_rows, unpack,
+    UnpackedMut, add_tiles, dot_rows, unpack,
 };
 
 use super::job::{JOB_ROWS_MAX, Job};
@@ -13,6 +13,7 @@ use crate::compute::Compute;
 pub(super) struct Room {
     codes: [Vec<BlockCodes>; 2],
     scales: [Vec<[f32; TILE_ROWS]>; 2],
+    minimums: [Vec<[f32; TILE_ROWS]>; 2],
     pairs: Vec<[[f32; TILE_ROWS]; 2]>,
     results: Vec<f32>,
     padded: Vec<u8>,
@@ -75,9 +76,11 @@ fn many_tokens(
     out: &mut [f32],
 ) {
     let (rows, isa) = (job.rows.len(), compute.isa);
-    let Room { codes, scales, pairs, results, padded } = room;
+    let Room { codes, scales, minimums, pairs, results, padded } = room;
     codes.iter_mut().for_each(|codes| codes.resize(CHUNK_BLOCKS, [[0; 4 * TILE_ROWS]; 8]));
-    scales.iter_mut().for_each(|scales| scales.resize(CHUNK_BLOCKS, [0.0; TILE_ROWS]));
+    for numbers in scales.iter_mut().chain(&mut *minimums) {
+        numbers.resize(CHUNK_BLOCKS, [0.0; TILE_ROWS]);
+    }
     results.resize(job.tokens.len() * rows, 0.0);
     for at in (0..rows).step_by(2 * TILE_ROWS) {
         pairs.clear();
@@ -87,12 +90,21 @@ fn many_tokens(
             let n = CHUNK_BLOCKS.min(x.blocks - first);
             for (m, at) in [at, second].into_iter().filter(|at| *at < rows).enumerate() {
                 let tile = tile(job, layout, at, (next, 2 * TILE_ROWS), padded);
-                unpack(isa, &tile, first, &mut codes[m][..n], &mut scales[m][..n]);
+                let room = UnpackedMut {
+                    codes: &mut codes[m][..n],
+                    scales: &mut scales[m][..n],
+                    minimums: &mut minimums[m][..n],
+                };
+                unpack(isa, &tile, first, room);
             }
             // Where the second tile is not there, what is left of another does no harm.
-            let codes = [&codes[0][..n], &codes[1][..n]];
-            let tiles =
-                Unpacked { layout, first, codes, scales: [&scales[0][..n], &scales[1][..n]] };
+            let tiles = Unpacked {
+                layout,
+                first,
+                codes: [&codes[0][..n], &codes[1][..n]],
+                scales: [&scales[0][..n], &scales[1][..n]],
+                minimums: [&minimums[0][..n], &minimums[1][..n]],
+            };
             add_tiles(isa, &tiles, x, job.tokens, pairs);
         }
         let width = (2 * TILE_ROWS).min(rows - at);

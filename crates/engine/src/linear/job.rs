@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use gptoss_kernels::swiglu;
+use gptoss_kernels::{silu_gate, swiglu};
 
 use super::{Input, Weight, float, int8};
 use crate::compute::Compute;
@@ -20,8 +20,17 @@ pub(super) const JOB_ROWS_MAX: usize = 256;
 pub(crate) enum Epilogue {
     /// The bias is added.
     Bias,
-    /// The bias is added, then pairs of rows become one activation; the limit of SwiGLU.
+    /// The bias is added, then pairs of rows, gate and linear part, become one activation.
+    Gate(Gate),
+}
+
+/// How gate and linear part become an activation.
+#[derive(Clone, Copy)]
+pub(crate) enum Gate {
+    /// gpt-oss's way; the bound of its inputs.
     SwiGlu(f32),
+    /// silu(gate)·linear.
+    Silu,
 }
 
 /// Rows of a matrix times tokens of an input.
@@ -52,7 +61,7 @@ impl<'a> Job<'a> {
     pub(crate) fn width(&self) -> usize {
         match self.epilogue {
             Epilogue::Bias => self.rows.len(),
-            Epilogue::SwiGlu(_) => self.rows.len() / 2,
+            Epilogue::Gate(_) => self.rows.len() / 2,
         }
     }
 
@@ -69,7 +78,8 @@ impl<'a> Job<'a> {
         match self.epilogue {
             Epilogue::Bias => out.copy_from_slice(results),
             // Pairs of rows are neighbours, so all tokens are one run of pairs.
-            Epilogue::SwiGlu(limit) => swiglu(compute.isa, results, limit, out),
+            Epilogue::Gate(Gate::SwiGlu(limit)) => swiglu(compute.isa, results, limit, out),
+            Epilogue::Gate(Gate::Silu) => silu_gate(compute.isa, results, out),
         }
     }
 }

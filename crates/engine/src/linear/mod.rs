@@ -11,6 +11,6 @@ mod job;
 mod weight;
 
 pub(crate) use input::Input;
-pub(crate) use job::{Epilogue, JOB_ROWS, Job, Product, run, work};
+pub(crate) use job::{Epilogue, Gate, JOB_ROWS, Job, Product, run, work};
 pub(crate) use weight::Weight;
 pub(crate) use weight::{expert_rows, matrix_row};

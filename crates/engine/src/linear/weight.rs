@@ -49,13 +49,13 @@ impl<'a> Weight<'a> {
     /// The layout of its blocks, if the eight-bit kernels read it.
     pub(crate) fn int8_layout(&self) -> Option<BlockLayout> {
         match self {
-            Weight::Dense(matrix) => int8_layout(matrix.format),
+            Weight::Dense(matrix) => BlockLayout::of(matrix.format),
             Weight::Precise(_) => None,
             Weight::Expert(experts, _) => match &experts.layout {
                 ExpertLayout::Mxfp4 { .. } => Some(BlockLayout::Mxfp4),
-                ExpertLayout::Rows(matrix) => int8_layout(matrix.format),
+                ExpertLayout::Rows(matrix) => BlockLayout::of(matrix.format),
                 ExpertLayout::GateAndUp { gate, up } if gate.format == up.format => {
-                    int8_layout(gate.format)
+                    BlockLayout::of(gate.format)
                 }
                 _ => None,
             },
@@ -64,20 +64,28 @@ impl<'a> Weight<'a> {
 
     /// The rows from `first` on, if they lie one after the other as plain floats.
     pub(crate) fn floats(&self, first: usize, rows: usize) -> Option<(Format, &'a [u8])> {
-        let (matrix, first) = match self {
-            Weight::Dense(matrix) | Weight::Precise(matrix) => (*matrix, first),
+        match self {
+            Weight::Dense(matrix) | Weight::Precise(matrix) => plain_rows(matrix, first, rows),
             Weight::Expert(experts, expert) => match &experts.layout {
-                ExpertLayout::Rows(matrix) => (matrix, expert * experts.rows + first),
-                _ => return None,
+                ExpertLayout::Rows(matrix) => {
+                    plain_rows(matrix, expert * experts.rows + first, rows)
+                }
+                _ => None,
             },
-        };
-        match matrix.format {
-            Format::F32 | Format::F16 | Format::Bf16 => {
-                let bytes = matrix.cols * matrix.format.block_bytes();
-                Some((matrix.format, &matrix.data[first * bytes..(first + rows) * bytes]))
-            }
-            _ => None,
         }
+    }
+
+    /// Half of the `rows` rows from `first` on, the even ones, and the other half, if each lies
+    /// one after the other as plain floats; both numbers are even.
+    pub(crate) fn float_halves(
+        &self,
+        first: usize,
+        rows: usize,
+    ) -> Option<[(Format, &'a [u8]); 2]> {
+        let Weight::Expert(experts, expert) = self else { return None };
+        let ExpertLayout::GateAndUp { gate, up } = &experts.layout else { return None };
+        let first = (expert * experts.rows + first) / 2;
+        Some([plain_rows(gate, first, rows / 2)?, plain_rows(up, first, rows / 2)?])
     }
 
     /// The tile of 16 rows from `first` on. Blocks are in `layout`, from
@@ -193,10 +201,13 @@ impl<'a> Weight<'a> {
     }
 }
 
-fn int8_layout(format: Format) -> Option<BlockLayout> {
-    match format {
-        Format::Mxfp4Gguf => Some(BlockLayout::Mxfp4Gguf),
-        Format::Q8_0 => Some(BlockLayout::Q8_0),
+/// Rows of a matrix of plain floats.
+fn plain_rows(matrix: &Matrix, first: usize, rows: usize) -> Option<(Format, &[u8])> {
+    match matrix.format {
+        Format::F32 | Format::F16 | Format::Bf16 => {
+            let bytes = matrix.cols * matrix.format.block_bytes();
+            Some((matrix.format, &matrix.data[first * bytes..(first + rows) * bytes]))
+        }
         _ => None,
     }
 }

@@ -51,6 +51,8 @@ impl Models {
     fn names(&self) -> Vec<String> {
         let stored = ["testdata/models/t64/mxfp4", "testdata/models/t64/bf16"];
         let stored = stored.into_iter().chain(["testdata/models/t96/model.gguf", "models/nano"]);
+        let dense = ["testdata/dense/mistral/model.gguf", "testdata/dense/smollm/mixed.gguf"];
+        let stored = stored.chain(dense);
         let q8 = self.folder.path().join("q8.gguf").to_str().unwrap().to_owned();
         stored.map(|path| repository(path).to_str().unwrap().to_owned()).chain([q8]).collect()
     }
@@ -88,7 +90,7 @@ fn any_number_of_threads_and_any_instructions_give_the_same_bits() {
             }
         }
     }
-    assert_eq!(compared, 5 * 3 * (3 + Isa::available().count()));
+    assert_eq!(compared, 7 * 3 * (3 + Isa::available().count()));
 }
 
 #[test]
@@ -158,7 +160,7 @@ proptest! {
     #[test]
     fn any_company_gives_the_same_bits(
         kind in 0usize..3,
-        model in 0usize..5,
+        model in 0usize..7,
         lengths in prop::collection::vec(prop_oneof![5 => 1usize..120, 1 => 120usize..500], 2..=32),
         steps in prop::collection::vec((any::<u32>(), 1usize..40), 1..12),
     ) {

@@ -39,7 +39,7 @@ use crate::isa::{Isa, Level};
 pub struct Queries<'a> {
     /// `[heads, K]`, rotated.
     pub queries: &'a [f32],
-    /// `[heads]`: logit of each head's sink.
+    /// `[heads]`: logit of each head's sink; −∞ for a head without one.
     pub sinks: &'a [f32],
     /// 1/√K.
     pub scale: f32,
@@ -55,11 +55,11 @@ pub struct Queries<'a> {
 /// |-------------|--------------|---------------------------------|
 /// | `q.queries` | `[heads, K]` | one token, rotated              |
 /// | `q.sinks`   | `[heads]`    | not scaled                      |
-/// | `out`       | `[heads, K]` | 0 where no position is visible  |
+/// | `out`       | `[heads, K]` | 0 where there is only a sink    |
 ///
 /// weight of position j = exp(sⱼ − m) / (Σ exp(sᵢ − m) + exp(sink − m)), sⱼ = q·kⱼ·scale, m the
-/// maximum of all sᵢ and the sink. Infinities and NaN in visible rows lead to NaN; rows that are
-/// not visible are not used, whatever they hold.
+/// maximum of all sᵢ and the sink. Infinities and NaN in visible rows lead to NaN, as does seeing
+/// nothing without a sink; rows that are not visible are not used, whatever they hold.
 ///
 /// # Panics
 /// If the lengths do not belong together, or more positions are visible than the pages have rows.

@@ -8,17 +8,26 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2_few;
 use super::layout::FP4_BYTES;
+use super::scales::RawScales;
 use super::tile::Ahead;
-use super::{ActivationBlock, Activations, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked};
+use super::{
+    ActivationBlock, Activations, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked,
+    UnpackedMut,
+};
+
+/// Codes of at most 24, of which four products of pairs fit 16 bits.
+const NARROW: u8 = 0;
+/// The same, with a minimum.
+const WITH_MINIMUM: u8 = 1;
+/// Codes of eight bits.
+const WIDE: u8 = 2;
 
 /// Tokens that are multiplied at once: more do not fit into 16 registers.
-const TOKENS: usize = 4;
+pub(super) const TOKENS: usize = 4;
 
 /// See [`dot_rows`](super::dot_rows).
-///
-/// Codes stay in the registers in which they were unpacked; the tile is read half by half, each
-/// row once.
 ///
 /// # Safety
 /// The CPU has the features; the rows and tokens were checked.
@@ -29,176 +38,37 @@ pub(super) unsafe fn dot_rows(
     tokens: &[u32],
     out: &mut [[f32; TILE_ROWS]],
 ) {
-    let mut blocks = [x.data.as_ptr(); TOKENS];
-    for (block, token) in blocks.iter_mut().zip(tokens) {
-        *block = block.wrapping_add(*token as usize * x.blocks);
+    if matches!(rows.layout, BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf | BlockLayout::Q8_0) {
+        // SAFETY: the caller has checked the rows and tokens.
+        unsafe { avx2_few::dot_rows(rows, x, tokens, out) };
+        return;
     }
-    let is_wide = rows.layout == BlockLayout::Q8_0;
-    // SAFETY: the caller has checked that the rows and tokens hold these blocks; there are `N`
-    // tokens.
-    unsafe {
-        match (tokens.len(), is_wide) {
-            (0, _) => {}
-            (1, false) => dot_rows_n::<1, false>(rows, &blocks, out),
-            (1, true) => dot_rows_n::<1, true>(rows, &blocks, out),
-            (2, false) => dot_rows_n::<2, false>(rows, &blocks, out),
-            (2, true) => dot_rows_n::<2, true>(rows, &blocks, out),
-            (3, false) => dot_rows_n::<3, false>(rows, &blocks, out),
-            (3, true) => dot_rows_n::<3, true>(rows, &blocks, out),
-            (_, false) => dot_rows_n::<TOKENS, false>(rows, &blocks, out),
-            (_, true) => dot_rows_n::<TOKENS, true>(rows, &blocks, out),
+    let mut codes = [[[0; 4 * TILE_ROWS]; 8]; RawScales::BLOCKS];
+    let mut scales = [[0.0; TILE_ROWS]; RawScales::BLOCKS];
+    let mut minimums = [[0.0; TILE_ROWS]; RawScales::BLOCKS];
+    out.fill([0.0; TILE_ROWS]);
+    let mut first = 0;
+    while first < rows.blocks {
+        let n = RawScales::BLOCKS.min(rows.blocks - first);
+        // SAFETY: the caller has checked that the rows and tokens hold these blocks.
+        unsafe {
+            let room = UnpackedMut {
+                codes: &mut codes[..n],
+                scales: &mut scales[..n],
+                minimums: &mut minimums[..n],
+            };
+            unpack_blocks(rows, first, room);
+            let tile = Unpacked {
+                layout: rows.layout,
+                first,
+                codes: [&codes[..n]],
+                scales: [&scales[..n]],
+                minimums: [&minimums[..n]],
+            };
+            add_tiles(&tile, x, tokens, out.as_chunks_mut().0);
         }
+        first += n;
     }
-}
-
-/// The first `N` tokens.
-///
-/// # Safety
-/// The rows and each token have the blocks; `out` has `N` entries.
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn dot_rows_n<const N: usize, const WIDE: bool>(
-    rows: &TileRows<'_>,
-    x: &[*const ActivationBlock; TOKENS],
-    out: &mut [[f32; TILE_ROWS]],
-) {
-    let mut ahead = Ahead::new(rows, 0);
-    for half in 0..2 {
-        let mut results = [_mm256_setzero_ps(); N];
-        for b in 0..rows.blocks {
-            // Half of the lines for each half of the tile.
-            if b % 2 == 0 {
-                ahead.fetch();
-            }
-            let mut sums = [_mm256_setzero_si256(); N];
-            // SAFETY: a block of the rows and of each token.
-            unsafe {
-                match WIDE {
-                    true => wide_dot::<N>(rows, b, half, x, &mut sums),
-                    false => narrow_dot::<N>(rows, b, half, x, &mut sums),
-                }
-                let scales = scales_of_half(rows, b, half);
-                for i in 0..N {
-                    let scale = _mm256_mul_ps(scales, _mm256_set1_ps((*x[i].add(b)).scale));
-                    results[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i]), scale, results[i]);
-                }
-            }
-        }
-        for i in 0..N {
-            // SAFETY: eight of 16 floats.
-            unsafe { _mm256_storeu_ps(out[i].as_mut_ptr().add(half * 8), results[i]) };
-        }
-    }
-}
-
-/// Sums over block `b` of eight rows, codes of eight bits.
-///
-/// # Safety
-/// The rows are of Q8_0 and hold block `b`, as does each of the first `N` of `x`; `half` is 0 or 1.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn wide_dot<const N: usize>(
-    rows: &TileRows<'_>,
-    b: usize,
-    half: usize,
-    x: &[*const ActivationBlock; TOKENS],
-    sums: &mut [__m256i; N],
-) {
-    let at = b * rows.layout.code_stride() + rows.layout.code_start();
-    for quarter in 0..2 {
-        // SAFETY: a block has 32 bytes of codes.
-        let groups = unsafe { transposed(rows, half, at + quarter * 16) };
-        for j in 0..4 {
-            // SAFETY: the caller promises the block.
-            unsafe { wide_group::<N>(groups[j], quarter * 4 + j, x, b, sums) };
-        }
-    }
-}
-
-/// Sums over block `b` of eight rows, codes of at most 24.
-///
-/// # Safety
-/// The rows are of MXFP4 and hold block `b`, as does each of the first `N` of `x`; `half` is 0 or 1.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn narrow_dot<const N: usize>(
-    rows: &TileRows<'_>,
-    b: usize,
-    half: usize,
-    x: &[*const ActivationBlock; TOKENS],
-    sums: &mut [__m256i; N],
-) {
-    for i in 0..N {
-        // SAFETY: a block that the caller promises.
-        sums[i] = _mm256_set1_epi32(unsafe { (*x[i].add(b)).start });
-    }
-    let at = b * rows.layout.code_stride() + rows.layout.code_start();
-    // SAFETY: a block has 16 bytes of codes.
-    let packed = unsafe { transposed(rows, half, at) };
-    for four in 0..2 {
-        let [low, high] = [fp4_codes(packed[2 * four]), fp4_codes(packed[2 * four + 1])];
-        let groups = [low[0], low[1], high[0], high[1]];
-        // SAFETY: the caller promises the block.
-        unsafe { narrow_four::<N>(groups, four, x, b, sums) };
-    }
-}
-
-/// The values of one step of a code, for the eight rows of a half of block `b`.
-///
-/// # Safety
-/// The rows hold block `b`; `half` is 0 or 1.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn scales_of_half(rows: &TileRows<'_>, b: usize, half: usize) -> __m256 {
-    // SAFETY: the caller promises the block.
-    let words = unsafe { scale_words(rows, b, half) };
-    match rows.layout {
-        BlockLayout::Q8_0 => {
-            let halves = _mm256_packus_epi32(words, words);
-            let halves = _mm256_permute4x64_epi64::<0b1000>(halves);
-            _mm256_cvtph_ps(_mm256_castsi256_si128(halves))
-        }
-        BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => half_powers(words),
-    }
-}
-
-/// The scales of the eight rows of a half of block `b` as the file has them, one to a lane.
-///
-/// # Safety
-/// The rows hold block `b`; `half` is 0 or 1.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn scale_words(rows: &TileRows<'_>, b: usize, half: usize) -> __m256i {
-    let at = 4 * half * rows.scale_stride + b * rows.layout.scale_stride();
-    let mut parts = [_mm_setzero_si128(); 2];
-    for part in 0..2 {
-        let from = rows.scales[part].as_ptr().wrapping_add(at);
-        let row = |i: usize| from.wrapping_add(i * rows.scale_stride);
-        // SAFETY: rows 8·half + 2i + part hold the block. Where a scale stands before its codes,
-        // these are at least 16 bytes, so that four can be read.
-        parts[part] = unsafe {
-            match rows.layout {
-                BlockLayout::Mxfp4 => _mm_setr_epi32(
-                    row(0).read().into(),
-                    row(1).read().into(),
-                    row(2).read().into(),
-                    row(3).read().into(),
-                ),
-                BlockLayout::Mxfp4Gguf | BlockLayout::Q8_0 => _mm_setr_epi32(
-                    row(0).cast::<i32>().read_unaligned(),
-                    row(1).cast::<i32>().read_unaligned(),
-                    row(2).cast::<i32>().read_unaligned(),
-                    row(3).cast::<i32>().read_unaligned(),
-                ),
-            }
-        };
-    }
-    let low = _mm_unpacklo_epi32(parts[0], parts[1]);
-    let high = _mm_unpackhi_epi32(parts[0], parts[1]);
-    let mask = match rows.layout {
-        BlockLayout::Q8_0 => 0xFFFF,
-        BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => 0xFF,
-    };
-    _mm256_and_si256(_mm256_set_m128i(high, low), _mm256_set1_epi32(mask))
 }
 
 /// See [`unpack`](super::unpack).
@@ -206,28 +76,19 @@ unsafe fn scale_words(rows: &TileRows<'_>, b: usize, half: usize) -> __m256i {
 /// # Safety
 /// The CPU has the features; rows and blocks were checked.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn unpack(
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
-    let mut ahead = Ahead::new(rows, first);
-    for (i, (codes, scales)) in codes.iter_mut().zip(scales).enumerate() {
-        ahead.fetch();
-        for half in 0..2 {
-            // SAFETY: the block is one of the rows'; stores are into eight of 16 rows.
-            unsafe {
-                match rows.layout {
-                    BlockLayout::Q8_0 => unpack_wide(rows, first + i, half, codes),
-                    BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => {
-                        unpack_narrow(rows, first + i, half, codes);
-                    }
-                }
-                let steps = scales_of_half(rows, first + i, half);
-                _mm256_storeu_ps(scales.as_mut_ptr().add(half * 8), steps);
-            }
-        }
+pub(super) unsafe fn unpack(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
+    let UnpackedMut { mut codes, mut scales, mut minimums } = out;
+    let mut at = first;
+    while !codes.is_empty() {
+        let n = RawScales::BLOCKS.min(codes.len());
+        let room = UnpackedMut {
+            codes: codes.split_off_mut(..n).expect("at most as many as there are"),
+            scales: scales.split_off_mut(..n).expect("as many as codes"),
+            minimums: minimums.split_off_mut(..n.min(minimums.len())).expect("not more than all"),
+        };
+        // SAFETY: the caller has checked that the rows hold as many blocks as there are codes.
+        unsafe { unpack_blocks(rows, at, room) };
+        at += n;
     }
 }
 
@@ -242,25 +103,40 @@ pub(super) unsafe fn add_tiles<const M: usize>(
     tokens: &[u32],
     out: &mut [[[f32; TILE_ROWS]; M]],
 ) {
-    let is_wide = tiles.layout == BlockLayout::Q8_0;
+    // SAFETY: the caller has checked what the callees need.
+    unsafe {
+        match tiles.layout {
+            BlockLayout::Q8_0 => add_tiles_of::<M, WIDE>(tiles, x, tokens, out),
+            BlockLayout::Q4_1 => add_tiles_of::<M, WITH_MINIMUM>(tiles, x, tokens, out),
+            BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf | BlockLayout::Q4_0 => {
+                add_tiles_of::<M, NARROW>(tiles, x, tokens, out);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`add_tiles`]; `KIND` is that of the layout.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_tiles_of<const M: usize, const KIND: u8>(
+    tiles: &Unpacked<'_, M>,
+    x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[[f32; TILE_ROWS]; M]],
+) {
     for (tokens, out) in tokens.chunks(TOKENS).zip(out.chunks_mut(TOKENS)) {
         let mut blocks = [x.data.as_ptr(); TOKENS];
         for (block, token) in blocks.iter_mut().zip(tokens) {
             *block = block.wrapping_add(*token as usize * x.blocks + tiles.first);
         }
         for m in 0..M {
-            let tile = (tiles.codes[m], tiles.scales[m]);
             // SAFETY: the caller has checked the blocks; there are `N` tokens.
             unsafe {
-                match (tokens.len(), is_wide) {
-                    (1, false) => add_blocks_n::<M, 1, false>(tile, &blocks, m, out),
-                    (1, true) => add_blocks_n::<M, 1, true>(tile, &blocks, m, out),
-                    (2, false) => add_blocks_n::<M, 2, false>(tile, &blocks, m, out),
-                    (2, true) => add_blocks_n::<M, 2, true>(tile, &blocks, m, out),
-                    (3, false) => add_blocks_n::<M, 3, false>(tile, &blocks, m, out),
-                    (3, true) => add_blocks_n::<M, 3, true>(tile, &blocks, m, out),
-                    (_, false) => add_blocks_n::<M, TOKENS, false>(tile, &blocks, m, out),
-                    (_, true) => add_blocks_n::<M, TOKENS, true>(tile, &blocks, m, out),
+                match tokens.len() {
+                    1 => add_blocks_n::<M, 1, KIND>(tiles, &blocks, m, out),
+                    2 => add_blocks_n::<M, 2, KIND>(tiles, &blocks, m, out),
+                    3 => add_blocks_n::<M, 3, KIND>(tiles, &blocks, m, out),
+                    _ => add_blocks_n::<M, TOKENS, KIND>(tiles, &blocks, m, out),
                 }
             }
         }
@@ -272,12 +148,13 @@ pub(super) unsafe fn add_tiles<const M: usize>(
 /// # Safety
 /// Each token has the tile's blocks; `out` has `N` entries.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn add_blocks_n<const M: usize, const N: usize, const WIDE: bool>(
-    (codes, scales): (&[BlockCodes], &[[f32; TILE_ROWS]]),
+unsafe fn add_blocks_n<const M: usize, const N: usize, const KIND: u8>(
+    tiles: &Unpacked<'_, M>,
     x: &[*const ActivationBlock; TOKENS],
     m: usize,
     out: &mut [[[f32; TILE_ROWS]; M]],
 ) {
+    let (codes, scales, minimums) = (tiles.codes[m], tiles.scales[m], tiles.minimums[m]);
     for half in 0..2 {
         let mut results = [_mm256_setzero_ps(); N];
         for i in 0..N {
@@ -288,14 +165,21 @@ unsafe fn add_blocks_n<const M: usize, const N: usize, const WIDE: bool>(
             let mut sums = [_mm256_setzero_si256(); N];
             // SAFETY: eight of 16 rows of each group, and a block that the caller promises.
             unsafe {
-                match WIDE {
-                    true => wide_sums::<N>(&codes[b], half, x, b, &mut sums),
-                    false => narrow_sums::<N>(&codes[b], half, x, b, &mut sums),
+                match KIND {
+                    WIDE => wide_sums::<N>(&codes[b], half, x, b, &mut sums),
+                    _ => narrow_sums::<N, KIND>(&codes[b], half, x, b, &mut sums),
                 }
                 let scales = _mm256_loadu_ps(scales[b].as_ptr().add(half * 8));
                 for i in 0..N {
-                    let scale = _mm256_mul_ps(scales, _mm256_set1_ps((*x[i].add(b)).scale));
+                    let step = _mm256_set1_ps((*x[i].add(b)).scale);
+                    let scale = _mm256_mul_ps(scales, step);
                     results[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i]), scale, results[i]);
+                    if KIND == WITH_MINIMUM {
+                        let minimums = _mm256_loadu_ps(minimums[b].as_ptr().add(half * 8));
+                        let sum = _mm256_set1_ps((*x[i].add(b)).start as f32);
+                        let minimum = _mm256_mul_ps(minimums, step);
+                        results[i] = _mm256_fmadd_ps(sum, minimum, results[i]);
+                    }
                 }
             }
         }
@@ -319,103 +203,126 @@ unsafe fn wide_sums<const N: usize>(
     b: usize,
     sums: &mut [__m256i; N],
 ) {
+    let ones = _mm256_set1_epi16(1);
     for g in 0..8 {
-        // SAFETY: 32 of 64 bytes, and a block that the caller promises.
-        unsafe {
-            let codes = _mm256_loadu_si256(codes[g].as_ptr().add(half * 32).cast());
-            let signed = _mm256_xor_si256(codes, _mm256_set1_epi8(i8::MIN));
-            wide_group::<N>(signed, g, x, b, sums);
+        // SAFETY: 32 of 64 bytes.
+        let codes = unsafe { _mm256_loadu_si256(codes[g].as_ptr().add(half * 32).cast()) };
+        let signed = _mm256_xor_si256(codes, _mm256_set1_epi8(i8::MIN));
+        let magnitudes = _mm256_abs_epi8(signed);
+        for i in 0..N {
+            // SAFETY: group `g` of a block that the caller promises.
+            let group = unsafe { (&raw const (*x[i].add(b)).codes).cast::<i32>().add(g).read() };
+            // |code| ≤ 128 and |activation| ≤ 127: a pair is at most 32,512.
+            let signs = _mm256_sign_epi8(_mm256_set1_epi32(group), signed);
+            let pairs = _mm256_maddubs_epi16(magnitudes, signs);
+            sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(pairs, ones));
         }
     }
 }
 
-/// Adds group `g` of block `b`, four signed codes of each of eight rows.
-///
-/// # Safety
-/// Each of the first `N` of `x` points to more than `b` blocks.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn wide_group<const N: usize>(
-    signed: __m256i,
-    g: usize,
-    x: &[*const ActivationBlock; TOKENS],
-    b: usize,
-    sums: &mut [__m256i; N],
-) {
-    let magnitudes = _mm256_abs_epi8(signed);
-    for i in 0..N {
-        // SAFETY: group `g` of a block that the caller promises.
-        let group = unsafe { (&raw const (*x[i].add(b)).codes).cast::<i32>().add(g).read() };
-        // |code| ≤ 128 and |activation| ≤ 127: a pair is at most 32,512.
-        let signs = _mm256_sign_epi8(_mm256_set1_epi32(group), signed);
-        let pairs = _mm256_maddubs_epi16(magnitudes, signs);
-        sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    }
-}
-
-/// Sums over block `b`, codes of at most 24.
+/// Sums over block `b`, codes of at most 24: a pair is at most 6,096 and four pairs fit 16 bits.
 ///
 /// # Safety
 /// As [`wide_sums`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn narrow_sums<const N: usize>(
+unsafe fn narrow_sums<const N: usize, const KIND: u8>(
     codes: &BlockCodes,
     half: usize,
     x: &[*const ActivationBlock; TOKENS],
     b: usize,
     sums: &mut [__m256i; N],
 ) {
-    for i in 0..N {
-        // SAFETY: a block that the caller promises.
-        sums[i] = _mm256_set1_epi32(unsafe { (*x[i].add(b)).start });
+    let ones = _mm256_set1_epi16(1);
+    if KIND == NARROW {
+        for i in 0..N {
+            // SAFETY: a block that the caller promises.
+            sums[i] = _mm256_set1_epi32(unsafe { (*x[i].add(b)).start });
+        }
     }
     for four in 0..2 {
-        let mut groups = [_mm256_setzero_si256(); 4];
-        for j in 0..4 {
-            let group = codes[four * 4 + j].as_ptr();
+        let mut pairs = [_mm256_setzero_si256(); N];
+        for g in four * 4..four * 4 + 4 {
             // SAFETY: 32 of 64 bytes.
-            groups[j] = unsafe { _mm256_loadu_si256(group.add(half * 32).cast()) };
+            let codes = unsafe { _mm256_loadu_si256(codes[g].as_ptr().add(half * 32).cast()) };
+            for i in 0..N {
+                // SAFETY: group `g` of a block that the caller promises.
+                let group =
+                    unsafe { (&raw const (*x[i].add(b)).codes).cast::<i32>().add(g).read() };
+                let products = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(group));
+                pairs[i] = _mm256_add_epi16(pairs[i], products);
+            }
         }
-        // SAFETY: a block that the caller promises.
-        unsafe { narrow_four::<N>(groups, four, x, b, sums) };
+        for i in 0..N {
+            sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(pairs[i], ones));
+        }
     }
 }
 
-/// Adds groups `4·four` to `4·four + 3` of block `b`, four codes of at most 24 of each of eight
-/// rows: a pair is at most 6,096 and four pairs fit 16 bits.
+/// Unpacks blocks from `first` on, at most [`RawScales::BLOCKS`].
 ///
 /// # Safety
-/// Each of the first `N` of `x` points to more than `b` blocks; `four` is 0 or 1.
-#[inline]
+/// The rows hold these blocks.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn narrow_four<const N: usize>(
-    codes: [__m256i; 4],
-    four: usize,
-    x: &[*const ActivationBlock; TOKENS],
-    b: usize,
-    sums: &mut [__m256i; N],
-) {
-    let mut pairs = [_mm256_setzero_si256(); N];
-    for j in 0..4 {
-        for i in 0..N {
-            let g = four * 4 + j;
-            // SAFETY: group `g` of a block that the caller promises.
-            let group = unsafe { (&raw const (*x[i].add(b)).codes).cast::<i32>().add(g).read() };
-            let products = _mm256_maddubs_epi16(codes[j], _mm256_set1_epi32(group));
-            pairs[i] = _mm256_add_epi16(pairs[i], products);
+unsafe fn unpack_blocks(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
+    let mut raw = RawScales::new();
+    let mut ahead = Ahead::new(rows, first);
+    let n = out.codes.len();
+    // SAFETY: the caller promises the blocks.
+    unsafe {
+        match rows.layout {
+            BlockLayout::Mxfp4 => raw.copy(BlockLayout::Mxfp4, rows, (first, n)),
+            BlockLayout::Mxfp4Gguf => raw.copy(BlockLayout::Mxfp4Gguf, rows, (first, n)),
+            BlockLayout::Q8_0 => raw.copy(BlockLayout::Q8_0, rows, (first, n)),
+            BlockLayout::Q4_0 => raw.copy(BlockLayout::Q4_0, rows, (first, n)),
+            BlockLayout::Q4_1 => raw.copy(BlockLayout::Q4_1, rows, (first, n)),
         }
     }
-    for i in 0..N {
-        let quads = _mm256_madd_epi16(pairs[i], _mm256_set1_epi16(1));
-        sums[i] = _mm256_add_epi32(sums[i], quads);
+    for i in 0..n {
+        ahead.fetch();
+        let codes = &mut out.codes[i];
+        for half in 0..2 {
+            // SAFETY: the block is one of the rows'; stores are into eight of 16 rows.
+            unsafe {
+                let steps = match rows.layout {
+                    BlockLayout::Q8_0 => {
+                        unpack_wide(rows, first + i, half, codes);
+                        eight_halves(&raw.halves[i], half)
+                    }
+                    BlockLayout::Q4_0 | BlockLayout::Q4_1 => {
+                        unpack_nibbles(rows, first + i, half, codes);
+                        eight_halves(&raw.halves[i], half)
+                    }
+                    BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => {
+                        unpack_fp4(rows, first + i, half, codes);
+                        let exponents =
+                            _mm_loadl_epi64(raw.exponents[i].as_ptr().add(half * 8).cast());
+                        half_powers(_mm256_cvtepu8_epi32(exponents))
+                    }
+                };
+                _mm256_storeu_ps(out.scales[i].as_mut_ptr().add(half * 8), steps);
+                if rows.layout.has_minimum() {
+                    let minimums = eight_halves(&raw.minimums[i], half);
+                    _mm256_storeu_ps(out.minimums[i].as_mut_ptr().add(half * 8), minimums);
+                }
+            }
+        }
     }
+}
+
+/// Eight f16 of 16, widened.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn eight_halves(halves: &[u16; TILE_ROWS], half: usize) -> __m256 {
+    let halves = halves.as_chunks::<8>().0[half].as_ptr();
+    // SAFETY: 16 bytes of an array of that size.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.cast()) })
 }
 
 /// 2^(e − 127) / 2, infinite for 255.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn half_powers(exponents: __m256i) -> __m256 {
+pub(super) fn half_powers(exponents: __m256i) -> __m256 {
     // The exponent field is e − 1; below 2 the number is subnormal.
     let normal = _mm256_slli_epi32::<23>(_mm256_sub_epi32(exponents, _mm256_set1_epi32(1)));
     let small = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), exponents);
@@ -449,31 +356,49 @@ unsafe fn unpack_wide(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut Bl
 /// The rows are of MXFP4 and hold block `b`; `half` is 0 or 1.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn unpack_narrow(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut BlockCodes) {
-    let at = b * rows.layout.code_stride() + rows.layout.code_start();
-    // SAFETY: a block has 16 bytes of codes.
-    let packed = unsafe { transposed(rows, half, at) };
-    for j in 0..4 {
-        let [low, high] = fp4_codes(packed[j]);
-        // SAFETY: 32 of 64 bytes each.
-        unsafe {
-            _mm256_storeu_si256(codes[2 * j].as_mut_ptr().add(half * 32).cast(), low);
-            _mm256_storeu_si256(codes[2 * j + 1].as_mut_ptr().add(half * 32).cast(), high);
-        }
-    }
-}
-
-/// The codes in the low and in the high four bits of each byte.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn fp4_codes(packed: __m256i) -> [__m256i; 2] {
+unsafe fn unpack_fp4(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut BlockCodes) {
     // SAFETY: 16 bytes of a constant of that size.
     let table = unsafe { _mm_loadu_si128(FP4_BYTES.as_ptr().cast()) };
     let table = _mm256_broadcastsi128_si256(table);
+    // SAFETY: the caller promises the block.
+    let nibbles = unsafe { nibbles(rows, b, half) };
+    for (codes, nibbles) in codes.iter_mut().zip(nibbles) {
+        let bytes = _mm256_shuffle_epi8(table, nibbles);
+        // SAFETY: 32 of 64 bytes.
+        unsafe { _mm256_storeu_si256(codes.as_mut_ptr().add(half * 32).cast(), bytes) };
+    }
+}
+
+/// # Safety
+/// The rows are of Q4_0 or Q4_1 and hold block `b`; `half` is 0 or 1.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn unpack_nibbles(rows: &TileRows<'_>, b: usize, half: usize, codes: &mut BlockCodes) {
+    // SAFETY: the caller promises the block.
+    let nibbles = unsafe { nibbles(rows, b, half) };
+    for (codes, nibbles) in codes.iter_mut().zip(nibbles) {
+        // SAFETY: 32 of 64 bytes.
+        unsafe { _mm256_storeu_si256(codes.as_mut_ptr().add(half * 32).cast(), nibbles) };
+    }
+}
+
+/// The codes of four bits of block `b`, as [`BlockCodes`] has them.
+///
+/// # Safety
+/// The rows have 16 bytes of codes in a block and hold block `b`; `half` is 0 or 1.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn nibbles(rows: &TileRows<'_>, b: usize, half: usize) -> [__m256i; 8] {
+    let at = b * rows.layout.code_stride() + rows.layout.code_start();
     let nibble = _mm256_set1_epi8(15);
-    let low = _mm256_and_si256(packed, nibble);
-    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), nibble);
-    [_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high)]
+    // SAFETY: a block has 16 bytes of codes.
+    let packed = unsafe { transposed(rows, half, at) };
+    let mut nibbles = [_mm256_setzero_si256(); 8];
+    for j in 0..4 {
+        nibbles[2 * j] = _mm256_and_si256(packed[j], nibble);
+        nibbles[2 * j + 1] = _mm256_and_si256(_mm256_srli_epi16::<4>(packed[j]), nibble);
+    }
+    nibbles
 }
 
 /// Bytes `at..at + 16` of the eight rows of a half: vector `j` holds bytes `4j..4j + 4` of each
@@ -483,7 +408,7 @@ fn fp4_codes(packed: __m256i) -> [__m256i; 2] {
 /// Every row has these bytes; `half` is 0 or 1.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn transposed(rows: &TileRows<'_>, half: usize, at: usize) -> [__m256i; 4] {
+pub(super) unsafe fn transposed(rows: &TileRows<'_>, half: usize, at: usize) -> [__m256i; 4] {
     let stride = rows.code_stride;
     // Lane l of vector i is row 4l + i of the half, so that unpacking within lanes sorts the rows.
     let mut quads = [_mm256_setzero_si256(); 4];

@@ -10,8 +10,8 @@ use std::arch::x86_64::*;
 use super::layout::FP4_BYTES;
 use super::tile::Ahead;
 use super::{
-    ActivationBlock, Activations, BlockCodes, BlockLayout, FEW_TOKENS, TILE_ROWS, TileRows,
-    Unpacked,
+    ActivationBlock, Activations, BlockLayout, FEW_TOKENS, TILE_ROWS, TileRows, Unpacked,
+    UnpackedMut,
 };
 
 /// Tokens whose results fit into registers beside two tiles' codes.
@@ -21,11 +21,15 @@ const TOKENS: usize = 6;
 const MXFP4: u8 = 0;
 const MXFP4_GGUF: u8 = 1;
 const Q8_0: u8 = 2;
+const Q4_0: u8 = 3;
+const Q4_1: u8 = 4;
 
 const fn layout_of(constant: u8) -> BlockLayout {
     match constant {
         MXFP4 => BlockLayout::Mxfp4,
         MXFP4_GGUF => BlockLayout::Mxfp4Gguf,
+        Q4_0 => BlockLayout::Q4_0,
+        Q4_1 => BlockLayout::Q4_1,
         _ => BlockLayout::Q8_0,
     }
 }
@@ -47,6 +51,8 @@ pub(super) unsafe fn dot_rows(
             BlockLayout::Mxfp4 => dot_rows_of::<MXFP4>(rows, x, tokens, out),
             BlockLayout::Mxfp4Gguf => dot_rows_of::<MXFP4_GGUF>(rows, x, tokens, out),
             BlockLayout::Q8_0 => dot_rows_of::<Q8_0>(rows, x, tokens, out),
+            BlockLayout::Q4_0 => dot_rows_of::<Q4_0>(rows, x, tokens, out),
+            BlockLayout::Q4_1 => dot_rows_of::<Q4_1>(rows, x, tokens, out),
         }
     }
 }
@@ -92,8 +98,8 @@ unsafe fn dot_rows_n<const L: u8, const N: usize>(
         // SAFETY: `b` is below `rows.blocks`; each token has that many blocks.
         unsafe {
             let codes = codes_of::<L>(&reader, b);
-            let scales = scales_of::<L>(&reader, b);
-            add_block::<N>(&codes, scales, &x, b, &mut results);
+            let steps = steps_of::<L>(&reader, b);
+            add_block::<L, N>((&codes, steps), &x, b, &mut results);
         }
     }
     for i in 0..N {
@@ -107,18 +113,15 @@ unsafe fn dot_rows_n<const L: u8, const N: usize>(
 /// # Safety
 /// The CPU has the features; rows and blocks were checked.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) unsafe fn unpack(
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
+pub(super) unsafe fn unpack(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
     // SAFETY: the caller has checked what the callees need.
     unsafe {
         match rows.layout {
-            BlockLayout::Mxfp4 => unpack_of::<MXFP4>(rows, first, codes, scales),
-            BlockLayout::Mxfp4Gguf => unpack_of::<MXFP4_GGUF>(rows, first, codes, scales),
-            BlockLayout::Q8_0 => unpack_of::<Q8_0>(rows, first, codes, scales),
+            BlockLayout::Mxfp4 => unpack_of::<MXFP4>(rows, first, out),
+            BlockLayout::Mxfp4Gguf => unpack_of::<MXFP4_GGUF>(rows, first, out),
+            BlockLayout::Q8_0 => unpack_of::<Q8_0>(rows, first, out),
+            BlockLayout::Q4_0 => unpack_of::<Q4_0>(rows, first, out),
+            BlockLayout::Q4_1 => unpack_of::<Q4_1>(rows, first, out),
         }
     }
 }
@@ -126,26 +129,24 @@ pub(super) unsafe fn unpack(
 /// # Safety
 /// As [`unpack`]; `L` is the layout of the rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn unpack_of<const L: u8>(
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
+unsafe fn unpack_of<const L: u8>(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
     let reader = Reader::new(rows);
     let mut ahead = Ahead::new(rows, first);
-    for i in 0..codes.len() {
+    for i in 0..out.codes.len() {
         ahead.fetch();
-        // SAFETY: the caller has checked that the rows hold as many blocks as there are codes and
-        // scales; stores are into arrays of 64 bytes.
+        // SAFETY: the caller has checked that the rows hold as many blocks as there are codes,
+        // scales and, if the layout has them, minimums; stores are into arrays of 64 bytes.
         unsafe {
             let unpacked = codes_of::<L>(&reader, first + i);
             for g in 0..8 {
-                let out = codes.get_unchecked_mut(i)[g].as_mut_ptr();
-                _mm512_storeu_si512(out.cast(), unpacked[g]);
+                let codes = out.codes.get_unchecked_mut(i)[g].as_mut_ptr();
+                _mm512_storeu_si512(codes.cast(), unpacked[g]);
             }
-            let out = scales.get_unchecked_mut(i).as_mut_ptr();
-            _mm512_storeu_ps(out, scales_of::<L>(&reader, first + i));
+            let [scales, minimums] = steps_of::<L>(&reader, first + i);
+            _mm512_storeu_ps(out.scales.get_unchecked_mut(i).as_mut_ptr(), scales);
+            if layout_of(L).has_minimum() {
+                _mm512_storeu_ps(out.minimums.get_unchecked_mut(i).as_mut_ptr(), minimums);
+            }
         }
     }
 }
@@ -161,28 +162,35 @@ pub(super) unsafe fn add_tiles<const M: usize>(
     mut tokens: &[u32],
     mut out: &mut [[[f32; TILE_ROWS]; M]],
 ) {
+    let has_minimum = tiles.layout.has_minimum();
     while !tokens.is_empty() {
         // SAFETY: the caller has checked what the callees need; there are at least `N` tokens.
         let n = unsafe {
-            match tokens.len() {
-                1 => add_tiles_n::<M, 1>(tiles, x, tokens, out),
-                2 => add_tiles_n::<M, 2>(tiles, x, tokens, out),
-                3 => add_tiles_n::<M, 3>(tiles, x, tokens, out),
-                4 => add_tiles_n::<M, 4>(tiles, x, tokens, out),
-                5 => add_tiles_n::<M, 5>(tiles, x, tokens, out),
-                _ => add_tiles_n::<M, TOKENS>(tiles, x, tokens, out),
+            match (tokens.len(), has_minimum) {
+                (1, false) => add_tiles_n::<M, 1, false>(tiles, x, tokens, out),
+                (2, false) => add_tiles_n::<M, 2, false>(tiles, x, tokens, out),
+                (3, false) => add_tiles_n::<M, 3, false>(tiles, x, tokens, out),
+                (4, false) => add_tiles_n::<M, 4, false>(tiles, x, tokens, out),
+                (5, false) => add_tiles_n::<M, 5, false>(tiles, x, tokens, out),
+                (_, false) => add_tiles_n::<M, TOKENS, false>(tiles, x, tokens, out),
+                (1, true) => add_tiles_n::<M, 1, true>(tiles, x, tokens, out),
+                (2, true) => add_tiles_n::<M, 2, true>(tiles, x, tokens, out),
+                (3, true) => add_tiles_n::<M, 3, true>(tiles, x, tokens, out),
+                (4, true) => add_tiles_n::<M, 4, true>(tiles, x, tokens, out),
+                (5, true) => add_tiles_n::<M, 5, true>(tiles, x, tokens, out),
+                (_, true) => add_tiles_n::<M, TOKENS, true>(tiles, x, tokens, out),
             }
         };
         (tokens, out) = (&tokens[n..], &mut out[n..]);
     }
 }
 
-/// The first `N` tokens; gives `N`.
+/// The first `N` tokens; gives `N`. `MIN` is whether the layout has a minimum.
 ///
 /// # Safety
 /// As [`add_tiles`]; there are at least `N` tokens.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn add_tiles_n<const M: usize, const N: usize>(
+unsafe fn add_tiles_n<const M: usize, const N: usize, const MIN: bool>(
     tiles: &Unpacked<'_, M>,
     x: &Activations<'_>,
     tokens: &[u32],
@@ -201,10 +209,12 @@ unsafe fn add_tiles_n<const M: usize, const N: usize>(
         // SAFETY: all tiles have block `b`, and all tokens the block that meets it; a token's codes
         // are 8 groups of 4 bytes.
         unsafe {
-            for i in 0..N {
-                let start = _mm512_set1_epi32((*x[i].add(tiles.first + b)).start);
-                for m in 0..M {
-                    sums[m][i] = start;
+            if !MIN {
+                for i in 0..N {
+                    let start = _mm512_set1_epi32((*x[i].add(tiles.first + b)).start);
+                    for m in 0..M {
+                        sums[m][i] = start;
+                    }
                 }
             }
             for g in 0..8 {
@@ -229,6 +239,17 @@ unsafe fn add_tiles_n<const M: usize, const N: usize>(
                     let scale = _mm512_mul_ps(scales, step);
                     let sum = _mm512_cvtepi32_ps(sums[m][i]);
                     results[m][i] = _mm512_fmadd_ps(sum, scale, results[m][i]);
+                }
+            }
+            if MIN {
+                for m in 0..M {
+                    let minimums = _mm512_loadu_ps(tiles.minimums[m].get_unchecked(b).as_ptr());
+                    for i in 0..N {
+                        let block = x[i].add(tiles.first + b);
+                        let minimum = _mm512_mul_ps(minimums, _mm512_set1_ps((*block).scale));
+                        let sum = _mm512_set1_ps((*block).start as f32);
+                        results[m][i] = _mm512_fmadd_ps(sum, minimum, results[m][i]);
+                    }
                 }
             }
         }
@@ -257,15 +278,14 @@ fn first_blocks<const N: usize>(
     blocks
 }
 
-/// Adds the products of block `b` of `N` tokens.
+/// Adds the products of block `b` of `N` tokens; the weights are of layout `L`.
 ///
 /// # Safety
 /// Each of `x` points to more than `b` blocks.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn add_block<const N: usize>(
-    codes: &[__m512i; 8],
-    scales: __m512,
+unsafe fn add_block<const L: u8, const N: usize>(
+    (codes, [scales, minimums]): (&[__m512i; 8], [__m512; 2]),
     x: &[*const ActivationBlock; N],
     b: usize,
     results: &mut [__m512; N],
@@ -279,7 +299,9 @@ unsafe fn add_block<const N: usize>(
             // or two tokens alone do not fill that time.
             let chains = if N <= 2 { 4 } else { 2 };
             let mut sums = [_mm512_setzero_si512(); 4];
-            sums[0] = _mm512_set1_epi32((*block).start);
+            if !layout_of(L).has_minimum() {
+                sums[0] = _mm512_set1_epi32((*block).start);
+            }
             for g in 0..8 {
                 let activations = _mm512_set1_epi32(groups.add(g).read());
                 sums[g % chains] = _mm512_dpbusd_epi32(sums[g % chains], codes[g], activations);
@@ -288,13 +310,18 @@ unsafe fn add_block<const N: usize>(
             if chains == 4 {
                 sum = _mm512_add_epi32(sum, _mm512_add_epi32(sums[2], sums[3]));
             }
-            let scale = _mm512_mul_ps(scales, _mm512_set1_ps((*block).scale));
+            let step = _mm512_set1_ps((*block).scale);
+            let scale = _mm512_mul_ps(scales, step);
             results[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, results[i]);
+            if layout_of(L).has_minimum() {
+                let sum = _mm512_set1_ps((*block).start as f32);
+                results[i] = _mm512_fmadd_ps(sum, _mm512_mul_ps(minimums, step), results[i]);
+            }
         }
     }
 }
 
-/// The codes of block `b`, as [`BlockCodes`] has them.
+/// The codes of block `b`, as [`BlockCodes`](super::BlockCodes) has them.
 ///
 /// # Safety
 /// The rows hold block `b` and are of layout `L`.
@@ -314,17 +341,20 @@ unsafe fn codes_of<const L: u8>(reader: &Reader, b: usize) -> [__m512i; 8] {
             codes[4 + j] = _mm512_xor_si512(high[j], sign);
         }
     } else {
-        // SAFETY: 16 bytes of a constant of that size.
-        let table = unsafe { _mm_loadu_si128(FP4_BYTES.as_ptr().cast()) };
-        let table = _mm512_broadcast_i32x4(table);
         let nibble = _mm512_set1_epi8(15);
         // SAFETY: a block has 16 bytes of codes.
         let packed = unsafe { transposed(&reader.codes, at) };
         for j in 0..4 {
-            let low = _mm512_and_si512(packed[j], nibble);
-            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(packed[j]), nibble);
-            codes[2 * j] = _mm512_shuffle_epi8(table, low);
-            codes[2 * j + 1] = _mm512_shuffle_epi8(table, high);
+            codes[2 * j] = _mm512_and_si512(packed[j], nibble);
+            codes[2 * j + 1] = _mm512_and_si512(_mm512_srli_epi16::<4>(packed[j]), nibble);
+        }
+    }
+    if L == MXFP4 || L == MXFP4_GGUF {
+        // SAFETY: 16 bytes of a constant of that size.
+        let table = unsafe { _mm_loadu_si128(FP4_BYTES.as_ptr().cast()) };
+        let table = _mm512_broadcast_i32x4(table);
+        for codes in &mut codes {
+            *codes = _mm512_shuffle_epi8(table, *codes);
         }
     }
     codes
@@ -362,18 +392,24 @@ unsafe fn transposed(rows: &Rows, at: usize) -> [__m512i; 4] {
     ]
 }
 
-/// The scales of block `b`, with the bits of `scales::scales_of`.
+/// The scales and minimums of block `b`, with the bits of `scales::{scales_of, minimums_of}`.
 ///
 /// # Safety
 /// The rows hold block `b` and are of layout `L`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn scales_of<const L: u8>(reader: &Reader, b: usize) -> __m512 {
+unsafe fn steps_of<const L: u8>(reader: &Reader, b: usize) -> [__m512; 2] {
     let at = b * layout_of(L).scale_stride();
-    if L == Q8_0 {
-        // SAFETY: a block has 34 bytes.
+    let none = _mm512_setzero_ps();
+    if L == Q8_0 || L == Q4_0 || L == Q4_1 {
+        // SAFETY: a block has 18 bytes or more.
         let halves = unsafe { words(&reader.scales, at) };
-        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves));
+        let scales = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves));
+        if L != Q4_1 {
+            return [scales, none];
+        }
+        let minimums = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(halves));
+        return [scales, _mm512_cvtph_ps(minimums)];
     }
     let exponents = if L == MXFP4_GGUF {
         // SAFETY: a block has 17 bytes.
@@ -395,7 +431,7 @@ unsafe fn scales_of<const L: u8>(reader: &Reader, b: usize) -> __m512 {
     let infinite = _mm512_cmpeq_epi32_mask(exponents, _mm512_set1_epi32(255));
     let bits = _mm512_mask_sllv_epi32(normal, small, _mm512_set1_epi32(0x0020_0000), exponents);
     let bits = _mm512_mask_mov_epi32(bits, infinite, _mm512_set1_epi32(0x7F80_0000));
-    _mm512_castsi512_ps(bits)
+    [_mm512_castsi512_ps(bits), none]
 }
 
 /// Four bytes of each row from byte `at` on: lane `r` is row `r`.

@@ -8,7 +8,9 @@
 //! result = fma(block 0, fma(block 1, …)) = Σ_b S_b · (weight scale_b · activation scale_b)
 //! ```
 //!
-//! one fused multiply-add after another from the first block on, in f32.
+//! one fused multiply-add after another from the first block on, in f32. Where a weight is
+//! scale·code + minimum, the minimum meets the sum A_b of the activations' codes, right after
+//! S_b: + A_b · (minimum_b · activation scale_b).
 //!
 //! The unit of work is a tile of [`TILE_ROWS`] rows: side by side, 16 rows fill the lanes of a
 //! vector and never have to be added across lanes. [`dot_rows`] multiplies a tile with a few tokens
@@ -18,6 +20,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_few;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod layout;
@@ -31,7 +35,8 @@ mod tile;
 pub use layout::BlockLayout;
 pub use quantize::{ActivationBlock, quantize};
 pub use tile::{
-    Activations, CHUNK_BLOCKS, FEW_TOKENS, TileRows, Unpacked, add_tiles, dot_rows, unpack,
+    Activations, CHUNK_BLOCKS, FEW_TOKENS, TileRows, Unpacked, UnpackedMut, add_tiles, dot_rows,
+    unpack,
 };
 
 /// Rows of a tile.

@@ -1,8 +1,10 @@
 //! The definition: plain Rust, one block after another.
 
 use super::layout::FP4_BYTES;
-use super::scales::scales_of;
-use super::{Activations, BLOCK, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked};
+use super::scales::{minimums_of, scales_of};
+use super::{
+    Activations, BLOCK, BlockCodes, BlockLayout, TILE_ROWS, TileRows, Unpacked, UnpackedMut,
+};
 
 /// See [`dot_rows`](super::dot_rows).
 pub(super) fn dot_rows(
@@ -13,22 +15,21 @@ pub(super) fn dot_rows(
 ) {
     out.fill([0.0; TILE_ROWS]);
     for b in 0..rows.blocks {
-        let (codes, scales) = (codes_of(rows, b), scales_of(rows, b));
+        let block = Block::of(rows, b);
         for (token, out) in tokens.iter().zip(&mut *out) {
-            add_block(&codes, &scales, x, (*token as usize, b), out);
+            add_block(&block, x, (*token as usize, b), out);
         }
     }
 }
 
 /// See [`unpack`](super::unpack).
-pub(super) fn unpack(
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
-    for (i, (codes, scales)) in codes.iter_mut().zip(scales).enumerate() {
-        (*codes, *scales) = (codes_of(rows, first + i), scales_of(rows, first + i));
+pub(super) fn unpack(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
+    for i in 0..out.codes.len() {
+        let block = Block::of(rows, first + i);
+        (out.codes[i], out.scales[i]) = (block.codes, block.scales);
+        if let Some(minimums) = out.minimums.get_mut(i) {
+            *minimums = block.minimums;
+        }
     }
 }
 
@@ -41,10 +42,32 @@ pub(super) fn add_tiles<const M: usize>(
 ) {
     for (token, out) in tokens.iter().zip(out) {
         for (m, out) in out.iter_mut().enumerate() {
-            for (i, (codes, scales)) in tiles.codes[m].iter().zip(tiles.scales[m]).enumerate() {
-                add_block(codes, scales, x, (*token as usize, tiles.first + i), out);
+            for i in 0..tiles.codes[m].len() {
+                let block = Block {
+                    layout: tiles.layout,
+                    codes: tiles.codes[m][i],
+                    scales: tiles.scales[m][i],
+                    minimums: tiles.minimums[m].get(i).copied().unwrap_or_default(),
+                };
+                add_block(&block, x, (*token as usize, tiles.first + i), out);
             }
         }
+    }
+}
+
+/// One block of a tile.
+struct Block {
+    layout: BlockLayout,
+    codes: BlockCodes,
+    scales: [f32; TILE_ROWS],
+    minimums: [f32; TILE_ROWS],
+}
+
+impl Block {
+    /// Block `b` of a tile.
+    fn of(rows: &TileRows<'_>, b: usize) -> Block {
+        let (scales, minimums) = (scales_of(rows, b), minimums_of(rows, b));
+        Block { layout: rows.layout, codes: codes_of(rows, b), scales, minimums }
     }
 }
 
@@ -57,33 +80,35 @@ fn codes_of(rows: &TileRows<'_>, b: usize) -> BlockCodes {
         let block = &rows.codes[r % 2][at..];
         for i in 0..BLOCK {
             let (group, within) = (i / 4, i % 4);
+            // Groups 2g and 2g + 1 are the low and high halves of bytes 4g to 4g + 3.
+            let nibble = || block[group / 2 * 4 + within] >> (group % 2 * 4) & 15;
             codes[group][r * 4 + within] = match layout {
                 BlockLayout::Q8_0 => block[i] ^ 0x80,
-                // Groups 2g and 2g + 1 are the low and high halves of bytes 4g to 4g + 3.
-                BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => {
-                    let byte = block[group / 2 * 4 + within];
-                    FP4_BYTES[usize::from((byte >> (group % 2 * 4)) & 15)]
-                }
+                BlockLayout::Mxfp4 | BlockLayout::Mxfp4Gguf => FP4_BYTES[usize::from(nibble())],
+                BlockLayout::Q4_0 | BlockLayout::Q4_1 => nibble(),
             };
         }
     }
     codes
 }
 
-/// The sum over a block is exact; only the last line rounds.
+/// The sum over a block is exact; only the last line rounds, and that before it where there is a
+/// minimum.
 fn add_block(
-    codes: &BlockCodes,
-    scales: &[f32; TILE_ROWS],
+    weights: &Block,
     x: &Activations<'_>,
     (token, b): (usize, usize),
     out: &mut [f32; TILE_ROWS],
 ) {
     let block = &x.data[token * x.blocks + b];
     for (row, out) in out.iter_mut().enumerate() {
-        let mut sum = block.start;
+        let mut sum = if weights.layout.has_minimum() { 0 } else { block.start };
         for (i, a) in block.codes.iter().enumerate() {
-            sum += i32::from(codes[i / 4][row * 4 + i % 4]) * i32::from(*a);
+            sum += i32::from(weights.codes[i / 4][row * 4 + i % 4]) * i32::from(*a);
         }
-        *out = (sum as f32).mul_add(scales[row] * block.scale, *out);
+        *out = (sum as f32).mul_add(weights.scales[row] * block.scale, *out);
+        if weights.layout.has_minimum() {
+            *out = (block.start as f32).mul_add(weights.minimums[row] * block.scale, *out);
+        }
     }
 }

@@ -12,7 +12,8 @@ pub struct ActivationBlock {
     /// Value of one step of a code.
     pub scale: f32,
     /// Where a sum of products with unsigned weight codes starts: minus the sum of the codes times
-    /// the layout's offset.
+    /// what makes weight codes unsigned. For a layout with a minimum, where products start at 0,
+    /// the sum of the codes.
     pub start: i32,
 }
 
@@ -57,7 +58,7 @@ fn portable(layout: BlockLayout, x: &[f32], out: &mut [ActivationBlock]) {
             sum += i32::from(*code);
         }
         out.scale = scale;
-        out.start = -sum * layout.offset();
+        out.start = sum * layout.start_factor();
     }
 }
 
@@ -88,7 +89,9 @@ impl Order {
             BlockLayout::Mxfp4 => {
                 order.bytes = [0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15];
             }
-            BlockLayout::Mxfp4Gguf => order.groups = [0, 4, 1, 5, 2, 6, 3, 7],
+            BlockLayout::Mxfp4Gguf | BlockLayout::Q4_0 | BlockLayout::Q4_1 => {
+                order.groups = [0, 4, 1, 5, 2, 6, 3, 7];
+            }
             BlockLayout::Q8_0 => {}
         }
         order
@@ -124,7 +127,7 @@ mod avx2 {
     struct Wanted {
         groups: __m256i,
         bytes: __m256i,
-        offset: i32,
+        start_factor: i32,
     }
 
     impl Wanted {
@@ -140,7 +143,7 @@ mod avx2 {
             // SAFETY: 16 bytes of an array of that size.
             let bytes = unsafe { _mm_loadu_si128(order.bytes.as_ptr().cast()) };
             let bytes = _mm256_broadcastsi128_si256(bytes);
-            Wanted { groups, bytes, offset: layout.offset() }
+            Wanted { groups, bytes, start_factor: layout.start_factor() }
         }
 
         #[inline]
@@ -173,7 +176,7 @@ mod avx2 {
             self.store(packed, out);
         }
 
-        /// Stores codes in the layout's order, and minus their sums times `offset`.
+        /// Stores codes in the layout's order, and their sums times `start_factor`.
         #[inline]
         #[target_feature(enable = "avx2")]
         fn store<const N: usize>(&self, codes: [__m256i; N], out: &mut [ActivationBlock; N]) {
@@ -195,7 +198,7 @@ mod avx2 {
             let cd = _mm_or_si128(c, _mm_slli_epi64::<32>(d));
             let sums = _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
             let sums = _mm_sub_epi32(sums, _mm_set1_epi32(128 * BLOCK as i32));
-            let products = _mm_mullo_epi32(sums, _mm_set1_epi32(-self.offset));
+            let products = _mm_mullo_epi32(sums, _mm_set1_epi32(self.start_factor));
             let mut integers = [0; 4];
             // SAFETY: 16 bytes of an array of four integers.
             unsafe { _mm_storeu_si128(integers.as_mut_ptr().cast(), products) };
@@ -276,7 +279,7 @@ mod tests {
                 }
                 assert!(seen.iter().all(|seen| *seen), "{layout:?}: a permutation");
                 let sum: i32 = block.codes.iter().map(|c| i32::from(*c)).sum();
-                assert_eq!(block.start, -sum * layout.offset());
+                assert_eq!(block.start, sum * layout.start_factor());
             }
         }
     }

@@ -16,6 +16,13 @@ fn random_bytes(len: usize, seed: u32) -> Vec<u8> {
     noise(len, seed).iter().map(|x| ((x + 1.0) * 127.99) as u8).collect()
 }
 
+/// Scales of blocks: halves around 0.01, and subnormal ones.
+fn halves(codes: &mut [u8], stride: usize, exponents: &[u8]) {
+    for (block, exponent) in codes.chunks_mut(stride).zip(exponents) {
+        (block[0], block[1]) = (*exponent, if *exponent < 3 { 0 } else { 0x20 });
+    }
+}
+
 impl Rows {
     fn random(layout: BlockLayout, blocks: usize, seed: u32) -> Rows {
         let mut all = Rows { layout, codes: vec![], scales: vec![], values: vec![] };
@@ -37,13 +44,22 @@ impl Rows {
                     dequantize_row(Isa::PORTABLE, Format::Mxfp4Gguf, &codes, &mut values);
                 }
                 BlockLayout::Q8_0 => {
-                    for (block, exponent) in codes.chunks_mut(34).zip(&exponents) {
-                        // Halves around 0.01, and subnormal ones.
-                        (block[0], block[1]) = (*exponent, if *exponent < 3 { 0 } else { 0x20 });
-                    }
+                    halves(&mut codes, 34, &exponents);
                     // The extreme code, whose magnitude does not fit into a signed byte.
                     codes[2] = 0x80;
                     dequantize_row(Isa::PORTABLE, Format::Q8_0, &codes, &mut values);
+                }
+                BlockLayout::Q4_0 => {
+                    halves(&mut codes, 18, &exponents);
+                    dequantize_row(Isa::PORTABLE, Format::Q4_0, &codes, &mut values);
+                }
+                BlockLayout::Q4_1 => {
+                    halves(&mut codes, 20, &exponents);
+                    for (b, block) in codes.chunks_mut(20).enumerate() {
+                        // Minimums of about minus seven scales, a positive one, and zero.
+                        (block[2], block[3]) = [(block[2], 0xAB), (0, 0x28), (0, 0)][b % 3];
+                    }
+                    dequantize_row(Isa::PORTABLE, Format::Q4_1, &codes, &mut values);
                 }
             }
             if layout == BlockLayout::Mxfp4 {
@@ -102,12 +118,18 @@ fn unpacked(
         let n = chunk.min(x.blocks - first);
         let mut codes = vec![[[0; 64]; 8]; n];
         let mut scales = vec![[0.0; TILE_ROWS]; n];
-        unpack(isa, &rows.tile(), first, &mut codes, &mut scales);
+        let has_minimum = rows.layout.has_minimum();
+        let mut minimums = vec![[0.0; TILE_ROWS]; if has_minimum { n } else { 0 }];
+        let (codes_mut, scales_mut) = (&mut codes, &mut scales);
+        let room = UnpackedMut { codes: codes_mut, scales: scales_mut, minimums: &mut minimums };
+        unpack(isa, &rows.tile(), first, room);
         let other: Vec<_> = codes.iter().rev().copied().collect();
         let (layout, codes) = (rows.layout, [&codes[..], &other]);
-        let tiles = Unpacked { layout, first, codes, scales: [&scales; 2] };
+        let (scales, minimums) = (&scales[..], &minimums[..]);
+        let tiles = Unpacked { layout, first, codes, scales: [scales; 2], minimums: [minimums; 2] };
         add_tiles(isa, &tiles, x, tokens, &mut out);
-        let tile = Unpacked { layout, first, codes: [codes[1]], scales: [&scales] };
+        let (scales, minimums) = ([scales], [minimums]);
+        let tile = Unpacked { layout, first, codes: [codes[1]], scales, minimums };
         add_tiles(isa, &tile, x, tokens, &mut alone);
     }
     let second = out.iter().map(|[_, second]| second);
@@ -147,7 +169,7 @@ fn every_isa_and_every_way_gives_the_same_bits() {
             }
         }
     }
-    assert!(compared >= 3 * 3 * 66 * Isa::available().count(), "{compared}");
+    assert!(compared >= 5 * 3 * 66 * Isa::available().count(), "{compared}");
 }
 
 #[test]

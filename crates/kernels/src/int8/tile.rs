@@ -71,10 +71,23 @@ pub struct Unpacked<'a, const M: usize> {
     pub layout: BlockLayout,
     /// The block of a row that the first entry is.
     pub first: usize,
-    /// Codes plus the layout's offset, of each tile.
+    /// Codes plus what makes them unsigned, of each tile.
     pub codes: [&'a [BlockCodes]; M],
     /// Values of one step of a code, of each tile.
     pub scales: [&'a [[f32; TILE_ROWS]]; M],
+    /// What is added to them, of each tile; empty if the layout has no minimum.
+    pub minimums: [&'a [[f32; TILE_ROWS]]; M],
+}
+
+/// Room for blocks of a tile: as many codes as scales, and as many minimums if the layout has
+/// them, else any number.
+pub struct UnpackedMut<'a> {
+    /// Codes plus what makes them unsigned.
+    pub codes: &'a mut [BlockCodes],
+    /// Values of one step of a code.
+    pub scales: &'a mut [[f32; TILE_ROWS]],
+    /// What is added to them.
+    pub minimums: &'a mut [[f32; TILE_ROWS]],
 }
 
 /// Multiplies a tile with a few tokens: `out[i]` gets the 16 results of token `tokens[i]`.
@@ -106,31 +119,30 @@ pub fn dot_rows(
     }
 }
 
-/// Unpacks blocks of a tile from `first` on, as many as `codes` and `scales` have room for.
+/// Unpacks blocks of a tile from `first` on, as many as `out` has room for.
 ///
 /// # Panics
-/// If the rows are shorter than they should be or have not so many blocks, or `codes` and `scales`
+/// If the rows are shorter than they should be or have not so many blocks, or the parts of `out`
 /// have room for different numbers.
-pub fn unpack(
-    isa: Isa,
-    rows: &TileRows<'_>,
-    first: usize,
-    codes: &mut [BlockCodes],
-    scales: &mut [[f32; TILE_ROWS]],
-) {
-    assert_eq!(codes.len(), scales.len(), "unpack: codes and scales");
-    assert!(first <= rows.blocks && codes.len() <= rows.blocks - first, "unpack: blocks");
+pub fn unpack(isa: Isa, rows: &TileRows<'_>, first: usize, mut out: UnpackedMut<'_>) {
+    let n = out.codes.len();
+    assert_eq!(n, out.scales.len(), "unpack: codes and scales");
+    match rows.layout.has_minimum() {
+        true => assert_eq!(n, out.minimums.len(), "unpack: codes and minimums"),
+        false => out.minimums = &mut [],
+    }
+    assert!(first <= rows.blocks && n <= rows.blocks - first, "unpack: blocks");
     rows.check();
     match isa.level() {
-        Level::Portable => portable::unpack(rows, first, codes, scales),
+        Level::Portable => portable::unpack(rows, first, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this level exists only if the CPU has AVX2, FMA and F16C; all reads
         // were checked above.
-        Level::Avx2 => unsafe { super::avx2::unpack(rows, first, codes, scales) },
+        Level::Avx2 => unsafe { super::avx2::unpack(rows, first, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F and BW; all reads
         // were checked above.
-        Level::Avx512 => unsafe { super::avx512::unpack(rows, first, codes, scales) },
+        Level::Avx512 => unsafe { super::avx512::unpack(rows, first, out) },
     }
 }
 
@@ -139,7 +151,7 @@ pub fn unpack(
 /// what [`dot_rows`] gives, in the same bits.
 ///
 /// # Panics
-/// If the tiles have not the same number of blocks, a token is not among the activations or has
+/// If the tiles have not the same number of blocks in all parts, a token is not among the activations or has
 /// less blocks.
 pub fn add_tiles<const M: usize>(
     isa: Isa,
@@ -151,6 +163,8 @@ pub fn add_tiles<const M: usize>(
     let blocks = tiles.codes.first().map_or(0, |codes| codes.len());
     assert!(tiles.codes.iter().all(|codes| codes.len() == blocks), "add_tiles: codes");
     assert!(tiles.scales.iter().all(|scales| scales.len() == blocks), "add_tiles: scales");
+    let minimums = if tiles.layout.has_minimum() { blocks } else { 0 };
+    assert!(tiles.minimums.iter().all(|all| all.len() >= minimums), "add_tiles: minimums");
     assert_eq!(tokens.len(), out.len(), "add_tiles: tokens and out");
     assert!(tiles.first + blocks <= x.blocks, "add_tiles: blocks");
     x.check(x.blocks, tokens);
