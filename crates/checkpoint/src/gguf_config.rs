@@ -1,7 +1,7 @@
 //! The configuration, tokenizer and sampling that the metadata of a GGUF file states.
 //!
-//! Source of gpt-oss's keys: gguf-py/gguf/constants.py and src/models/openai-moe.cpp of llama.cpp, and
-//! Ollama's variant of them (architecture `gptoss`), which leaves some out.
+//! Source of gpt-oss's keys: gguf-py/gguf/constants.py and src/models/openai-moe.cpp of llama.cpp,
+//! and Ollama's variant of them (architecture `gptoss`), which leaves some out.
 
 use crate::chat::{self, ChatDefaults};
 use crate::config::{Architecture, LayerType, ModelConfig, RopeScaling, YarnScaling};

@@ -1,4 +1,5 @@
-//! Arithmetic of language models on slices: what a forward pass is made of, without models or files.
+//! Arithmetic of language models on slices: what a forward pass is made of, without models or
+//! files.
 //!
 //! Reading order, along the path of a token: [`Format`] (how weights are stored),
 //! [`dequantize_row`] and [`mxfp4`] (weights to f32), [`dot`] and [`sum`] (the one order of

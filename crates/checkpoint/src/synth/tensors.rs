@@ -1,4 +1,4 @@
-//! The tensors of a gpt-oss model as each layout stores them: names, shapes, types, and their values.
+//! The tensors of a gpt-oss model as each layout stores them: names, shapes, types and values.
 //!
 //! Names and shapes are those of `docs/formats.md`.
 

@@ -31,7 +31,8 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// The known models, of each architecture the largest first; speeds are those of the published formats.
+    /// The known models, of each architecture the largest first; speeds are those of the published
+    /// formats.
     pub fn of_presets(memory: Option<u64>, limits: &Limits) -> Vec<Fit> {
         let mut fits = Vec::new();
         for preset in presets::all() {

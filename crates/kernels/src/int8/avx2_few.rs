@@ -85,7 +85,8 @@ unsafe fn dot_rows_n<const N: usize, const WIDE: bool>(
 /// Sums over block `b` of eight rows, codes of eight bits.
 ///
 /// # Safety
-/// The rows are of Q8_0 and hold block `b`, as does each of the first `N` of `x`; `half` is 0 or 1.
+/// The rows are of Q8_0 and hold block `b`, as does each of the first `N` of `x`; `half` is 0 or
+/// 1.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn wide_dot<const N: usize>(
@@ -109,7 +110,8 @@ unsafe fn wide_dot<const N: usize>(
 /// Sums over block `b` of eight rows, codes of at most 24.
 ///
 /// # Safety
-/// The rows are of MXFP4 and hold block `b`, as does each of the first `N` of `x`; `half` is 0 or 1.
+/// The rows are of MXFP4 and hold block `b`, as does each of the first `N` of `x`; `half` is 0 or
+/// 1.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn narrow_dot<const N: usize>(

@@ -151,8 +151,8 @@ pub fn unpack(isa: Isa, rows: &TileRows<'_>, first: usize, mut out: UnpackedMut<
 /// what [`dot_rows`] gives, in the same bits.
 ///
 /// # Panics
-/// If the tiles have not the same number of blocks in all parts, a token is not among the activations or has
-/// less blocks.
+/// If the tiles have not the same number of blocks in all parts, a token is not among the
+/// activations or has less blocks.
 pub fn add_tiles<const M: usize>(
     isa: Isa,
     tiles: &Unpacked<'_, M>,
