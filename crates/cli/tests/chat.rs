@@ -124,7 +124,9 @@ fn what_is_loaded_is_said_and_flags_win_over_the_file() {
     );
     std::fs::write(file, saved).unwrap();
     let said = chat(&["/stats"], &["--load", file]).stderr;
-    for expected in ["loaded 3 messages", "its effort does not apply to nano", "1 at the end", "seed 7"] {
+    for expected in
+        ["loaded 3 messages", "its effort does not apply to nano", "1 at the end", "seed 7"]
+    {
         assert!(said.contains(expected), "{expected}: {said}");
     }
     assert!(chat(&["/stats"], &["--load", file, "--seed", "3"]).stderr.contains("seed 3"));
