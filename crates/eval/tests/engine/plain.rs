@@ -69,6 +69,14 @@ pub fn score(engine: &Engine, pair: &TokenPair) -> Scored {
     scored
 }
 
+/// A context with the token that the model finds most likely behind it.
+pub fn likeliest(engine: &Engine, context: &[u32]) -> TokenPair {
+    let logits = session(engine).observe(context, &mut ()).unwrap();
+    let last = logits.rchunks(engine.config().vocab_size).next().unwrap();
+    let ids = [context, &[argmax(last)]].concat();
+    TokenPair { ids, context_len: context.len(), lost: 0 }
+}
+
 /// The tokens that follow a prompt, one after the other.
 pub fn continued(
     engine: &Engine,

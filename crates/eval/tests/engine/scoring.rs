@@ -61,8 +61,9 @@ fn shared_beginnings_change_no_bit() {
     for (task, shots, limit) in
         [("arc_easy", 0, 6), ("mmlu_jurisprudence", 2, 4), ("winogrande", 0, 6)]
     {
-        let pairs = pairs(&plain::model(&engine, 1), task, shots, limit);
+        let mut pairs = pairs(&plain::model(&engine, 1), task, shots, limit);
         assert!(pairs.len() >= 12, "{task}");
+        pairs.push(plain::likeliest(&engine, &pairs[0].ids[..pairs[0].context_len]));
         let expected = expected(&engine, &pairs);
         for sequences_max in [1, 3, 64] {
             let mut model = plain::model(&engine, sequences_max);
