@@ -18,7 +18,6 @@ use gptoss_checkpoint::{
     Architecture, ExpertLayout, Experts, LayerType, Matrix, Model, ModelConfig, Part,
 };
 use gptoss_engine::Precision;
-use gptoss_kernels::Format;
 
 use crate::machine::Rates;
 
