@@ -83,13 +83,18 @@ fn each_named_pattern_encodes_as_its_published_regex() {
     assert_eq!(compared, 5 * 1077);
 }
 
+/// What `smollm` stands for.
+fn digits_and_gpt2() -> Value {
+    serde_json::json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Digits", "individual_digits": true},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+         "use_regex": true}]})
+}
+
 #[test]
 fn digits_alone_and_then_gpt2_as_with_the_crate() {
     let (mut file, vocabulary) = nano("", "smollm");
-    file["pre_tokenizer"] = serde_json::json!({"type": "Sequence", "pretokenizers": [
-        {"type": "Digits", "individual_digits": true},
-        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-         "use_regex": true}]});
+    file["pre_tokenizer"] = digits_and_gpt2();
     file["added_tokens"] = Value::Array(Vec::new());
     let reference = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
     let gguf = load(&vocabulary).unwrap();
@@ -97,6 +102,29 @@ fn digits_alone_and_then_gpt2_as_with_the_crate() {
         let expected = reference.encode(text.as_str(), false).unwrap().get_ids().to_vec();
         assert_eq!(gguf.encode(&text), expected, "{text:?}");
     }
+}
+
+/// SmolLM2's vocabulary has no token for some control characters.
+#[test]
+fn a_byte_without_a_token_is_left_out_as_with_the_crate() {
+    let (mut file, mut vocabulary) = nano("", "smollm");
+    file["pre_tokenizer"] = digits_and_gpt2();
+    file["added_tokens"] = Value::Array(Vec::new());
+    let byte = "\u{104}";
+    let id = vocabulary.tokens.iter().position(|token| token == byte).unwrap();
+    vocabulary.tokens[id] = "unusual".to_owned();
+    let tokens = file["model"]["vocab"].as_object_mut().unwrap();
+    let number = tokens.remove(byte).unwrap();
+    tokens.insert("unusual".to_owned(), number);
+    let reference = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
+    let json = Tokenizer::from_json(file.to_string().as_bytes()).unwrap();
+    let gguf = load(&vocabulary).unwrap();
+    for text in ["a\u{4}b", "\u{4}", "hello\u{4} world, \u{4}\u{4}hello world", "no such byte"] {
+        let expected = reference.encode(text, false).unwrap().get_ids().to_vec();
+        assert_eq!(gguf.encode(text), expected, "{text:?}");
+        assert_eq!(json.encode(text), expected, "{text:?}");
+    }
+    assert_eq!(gguf.encode_bytes(b"a\x04b\xff"), gguf.encode_bytes(b"ab\xff"));
 }
 
 /// The vocabulary of o200k as a GGUF file of a gpt-oss model writes it.
@@ -147,7 +175,7 @@ fn what_does_not_fit_together_is_refused_with_its_place() {
         (change(|v| v.token_types.truncate(3)), "token_type: expected 4096 types"),
         (change(|v| v.special_ids.push(4096)), "below 4096, found 4096"),
         (change(|v| v.tokens[300] = "x y".to_owned()), "merge"),
-        (change(|v| v.tokens[20] = "long".to_owned()), "a token for every single byte"),
+        (change(|v| v.tokens[20] = "long".to_owned()), "with a token that is missing"),
         (
             change(|v| v.model = VocabularyModel::Gpt2 { pre: "gpt-5".into(), merges: vec![] }),
             "tokenizer.ggml.pre: not supported",

@@ -169,7 +169,7 @@ fn wide_windows_are_seen_in_pages_too() {
 }
 
 /// The mean of what eight bits change where nothing was trained: 0.087, with logits of a standard
-/// deviation of 2; `tests/smollm2.rs` has a trained model.
+/// deviation of 4; `tests/smollm2.rs` has a trained model.
 #[test]
 fn eight_bits_are_near() {
     let golden = golden("smollm/mixed");

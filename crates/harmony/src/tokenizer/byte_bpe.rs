@@ -16,8 +16,10 @@ use super::{TokenId, TokenizerError};
 /// The encoder; the tokens themselves are in the table of the tokenizer.
 pub(super) struct ByteBpe {
     pattern: SplitPattern,
-    /// The token of each single byte.
-    byte_tokens: Vec<TokenId>,
+    /// The token of each single byte. Some published lists of merges (SmolLM2's) leave out bytes
+    /// that no text of their training had; such a byte is left out of the tokens, as tokenizers
+    /// and llama.cpp do.
+    byte_tokens: Vec<Option<TokenId>>,
     order: MergeOrder,
 }
 
@@ -48,7 +50,11 @@ impl ByteBpe {
         place: &'static str,
     ) -> Result<ByteBpe, TokenizerError> {
         let index = TokenIndex::new(table, table.iter().map(|(id, _)| id));
-        let byte_tokens = byte_tokens(table, &index, place)?;
+        let byte_tokens = byte_tokens(table, &index);
+        if let Some(byte) = byte_tokens.iter().position(Option::is_none) {
+            let found = format!("none for the byte {byte:#04x}");
+            return Err(TokenizerError::invalid(place, "a token for every single byte", found));
+        }
         Ok(ByteBpe { pattern, byte_tokens, order: MergeOrder::Ranks(index) })
     }
 
@@ -59,8 +65,8 @@ impl ByteBpe {
     /// would not arrive there (Llama 3).
     ///
     /// # Errors
-    /// If a single byte is no token, or a merge has a part or a result that is none. `place` is
-    /// where the vocabulary comes from.
+    /// If a merge has a part or a result that is no token. `place` is where the vocabulary comes
+    /// from.
     pub(super) fn by_merges(
         table: &TokenTable,
         merges: &[MergeBytes],
@@ -69,7 +75,7 @@ impl ByteBpe {
         place: &'static str,
     ) -> Result<ByteBpe, TokenizerError> {
         let index = TokenIndex::new(table, table.iter().map(|(id, _)| id));
-        let byte_tokens = byte_tokens(table, &index, place)?;
+        let byte_tokens = byte_tokens(table, &index);
         let mut pairs = HashMap::with_capacity_and_hasher(merges.len(), RandomState::default());
         for (rank, (left, right)) in (0..).zip(merges) {
             let both = [left.as_slice(), right].concat();
@@ -101,9 +107,9 @@ impl ByteBpe {
     pub(super) fn encode_bytes(&self, table: &TokenTable, bytes: &[u8], ids: &mut Vec<TokenId>) {
         let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let begin = ids.len();
-        let mut last_piece = begin;
+        let (mut last_piece, mut kept, mut end) = (begin, 0, 0);
         for piece in self.pattern.pieces(valid) {
-            last_piece = ids.len();
+            (last_piece, kept, end) = (ids.len(), end, end + piece.len());
             self.encode_piece(table, piece.as_bytes(), ids);
         }
         if valid.len() == bytes.len() {
@@ -114,9 +120,9 @@ impl ByteBpe {
         if last_piece < ids.len() && is_blank(ids[last_piece]) {
             while last_piece > begin && is_blank(ids[last_piece - 1]) {
                 last_piece -= 1;
+                kept -= token(ids[last_piece]).len();
             }
         }
-        let kept: usize = ids[begin..last_piece].iter().map(|&id| token(id).len()).sum();
         ids.truncate(last_piece);
         self.encode_piece(table, &bytes[kept..], ids);
     }
@@ -132,9 +138,9 @@ impl ByteBpe {
             ids.push(id);
             return;
         }
-        let symbols = piece.iter().enumerate().map(|(start, &byte)| {
-            let id = self.byte_tokens[usize::from(byte)];
-            Symbol { id, start, end: start + 1 }
+        let symbols = piece.iter().enumerate().filter_map(|(start, &byte)| {
+            let id = self.byte_tokens[usize::from(byte)]?;
+            Some(Symbol { id, start, end: start + 1 })
         });
         let mut symbols: Vec<Symbol> = symbols.collect();
         match &self.order {
@@ -150,18 +156,7 @@ impl ByteBpe {
     }
 }
 
-/// The token of each single byte.
-fn byte_tokens(
-    table: &TokenTable,
-    index: &TokenIndex,
-    place: &'static str,
-) -> Result<Vec<TokenId>, TokenizerError> {
-    (0..=u8::MAX)
-        .map(|byte| {
-            index.get(table, &[byte]).ok_or_else(|| {
-                let found = format!("none for the byte {byte:#04x}");
-                TokenizerError::invalid(place, "a token for every single byte", found)
-            })
-        })
-        .collect()
+/// The token of each single byte, if it has one.
+fn byte_tokens(table: &TokenTable, index: &TokenIndex) -> Vec<Option<TokenId>> {
+    (0..=u8::MAX).map(|byte| index.get(table, &[byte])).collect()
 }
