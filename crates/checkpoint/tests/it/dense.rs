@@ -318,7 +318,7 @@ fn keys_that_gguf_files_leave_out_have_the_usual_value() {
 fn gguf_files_that_are_not_computed_are_refused() {
     let mut messages = crate::Messages::of("dense/gguf_files_that_are_not_computed_are_refused");
     let mut changed = |change: &dyn Fn(&mut GgufFile)| {
-        messages.push(with("deepseek", change).err().expect("it is refused"));
+        messages.push(with("deepseek", change).expect_err("it is refused"));
     };
     changed(&|file| file.add("llama.expert_count", Metadata::U32(8)));
     changed(&|file| file.add("llama.attention.causal", Metadata::Raw(7, vec![0])));
