@@ -78,7 +78,7 @@ def deep(levels, wrap):
 
 FLOATS = random.Random(4)
 HAND["floats"] = {"type": "object", "properties": {f"x{i}": {"type": "number", "default": x} for i, x in enumerate(
-    [float(f"1e{e}") for e in range(-9, 24)] + [FLOATS.uniform(-1, 1) * 10.0 ** FLOATS.randint(-12, 22) for _ in range(40)] + [5e-324, 1.7976931348623157e308])}}
+    [float(f"1e{e}") for e in range(-9, 24)] + [float(f"{FLOATS.uniform(-1, 1) * 10.0 ** FLOATS.randint(-12, 22):.9g}") for _ in range(40)] + [5e-324, 1.7976931348623157e308])}}
 HAND["deep_arrays"] = deep(20, lambda s: {"type": "array", "items": s})
 HAND["deep_objects"] = deep(20, lambda s: {"type": "object", "properties": {"p": s}, "required": ["p"]})
 HAND["deep_unions"] = deep(20, lambda s: {"oneOf": [s, {"type": "null"}]})

@@ -2,8 +2,8 @@
 //!
 //! Source of YaRN: Peng et al. 2023 (arXiv:2309.00071), §3; the constants and the correction range
 //! as in `RotaryEmbedding` of openai/gpt-oss, `gpt_oss/torch/model.py`. The range is **not**
-//! rounded to whole dimensions unless the checkpoint says `truncate: true`: rounding moves 9 of the 32
-//! frequencies of gpt-oss-20b by up to 76 %. Source of the others: modeling_rope_utils.py of
+//! rounded to whole dimensions unless the checkpoint says `truncate: true`: rounding moves 9 of the
+//! 32 frequencies of gpt-oss-20b by up to 76 %. Source of the others: modeling_rope_utils.py of
 //! transformers.
 
 use std::f64::consts::TAU;

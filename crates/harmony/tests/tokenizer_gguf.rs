@@ -124,7 +124,9 @@ fn a_byte_without_a_token_is_left_out_as_with_the_crate() {
         assert_eq!(gguf.encode(text), expected, "{text:?}");
         assert_eq!(json.encode(text), expected, "{text:?}");
     }
-    assert_eq!(gguf.encode_bytes(b"a\x04b\xff"), gguf.encode_bytes(b"ab\xff"));
+    let mut expected = gguf.encode("a\u{4}b");
+    expected.extend(gguf.encode_bytes(b"\xff"));
+    assert_eq!(gguf.encode_bytes(b"a\x04b\xff"), expected);
 }
 
 /// The vocabulary of o200k as a GGUF file of a gpt-oss model writes it.

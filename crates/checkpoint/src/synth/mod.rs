@@ -5,8 +5,8 @@
 //!
 //! Reading order: `random` (numbers by counter), `source` (the values of one tensor), `encode`
 //! (values to bytes), `tensors` and `llama_tensors` (what each layout stores), `config_files` (what
-//! lies beside the weights), `safetensors_files` and `gguf_file` (headers), `write` (files, in parallel and
-//! atomically).
+//! lies beside the weights), `safetensors_files` and `gguf_file` (headers), `write` (files, in
+//! parallel and atomically).
 
 mod config_files;
 mod encode;

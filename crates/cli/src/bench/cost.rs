@@ -11,8 +11,9 @@
 //! | KV cache    | 2·G·K a layer and position   | all visible positions     | 4·H·K a key    |
 //!
 //! A dense model has a perceptron in place of router and experts. The share supposes that tokens
-//! choose k of E experts independently and evenly, which is the worst case for a batch. Vectors (norms, biases, sinks: less than 0.2 %) and the one row of the
-//! embedding are left out. Memory and arithmetic can overlap, so the slower one is the limit.
+//! choose k of E experts independently and evenly, which is the worst case for a batch.
+//! Vectors (norms, biases, sinks: less than 0.2 %) and the one row of the embedding are left out.
+//! Memory and arithmetic can overlap, so the slower one is the limit.
 
 use gptoss_checkpoint::{
     Architecture, ExpertLayout, Experts, LayerType, Matrix, Model, ModelConfig, Part,

@@ -114,7 +114,7 @@ fn fits_table(findings: &Findings) -> String {
     let width = findings.fits.iter().map(|fit| fit.name.chars().count()).max().unwrap_or(0);
     let width = width.clamp(12, 30);
     let mut text = format!(
-        "\n{:<width$}  {:>9}  {:<5}  {:>8}  {:>8}  tok/s, {decode:.0} and {prefill:.0} % of this\n",
+        "\n{:<width$}  {:>9}  {:<5}  {:>8}  {:>8}  tok/s at {decode:.0} and {prefill:.0} %\n",
         "Model", "memory", "room", "decode", "prefill"
     );
     for fit in &findings.fits {

@@ -242,15 +242,7 @@ unsafe fn add_tiles_n<const M: usize, const N: usize, const MIN: bool>(
                 }
             }
             if MIN {
-                for m in 0..M {
-                    let minimums = _mm512_loadu_ps(tiles.minimums[m].get_unchecked(b).as_ptr());
-                    for i in 0..N {
-                        let block = x[i].add(tiles.first + b);
-                        let minimum = _mm512_mul_ps(minimums, _mm512_set1_ps((*block).scale));
-                        let sum = _mm512_set1_ps((*block).start as f32);
-                        results[m][i] = _mm512_fmadd_ps(sum, minimum, results[m][i]);
-                    }
-                }
+                add_minimums::<M, N>(tiles, b, &x, &mut results);
             }
         }
     }
@@ -261,6 +253,31 @@ unsafe fn add_tiles_n<const M: usize, const N: usize, const MIN: bool>(
         }
     }
     N
+}
+
+/// Adds what the minimums of block `b` come to.
+///
+/// # Safety
+/// All tiles have minimums for block `b`; each of `x` points to more than `tiles.first + b` blocks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn add_minimums<const M: usize, const N: usize>(
+    tiles: &Unpacked<'_, M>,
+    b: usize,
+    x: &[*const ActivationBlock; N],
+    results: &mut [[__m512; N]; M],
+) {
+    for m in 0..M {
+        // SAFETY: 64 bytes of an array of 16 floats that the caller promises.
+        let minimums = unsafe { _mm512_loadu_ps(tiles.minimums[m].get_unchecked(b).as_ptr()) };
+        for i in 0..N {
+            // SAFETY: a block that the caller promises.
+            let block = unsafe { &*x[i].add(tiles.first + b) };
+            let minimum = _mm512_mul_ps(minimums, _mm512_set1_ps(block.scale));
+            let sum = _mm512_set1_ps(block.start as f32);
+            results[m][i] = _mm512_fmadd_ps(sum, minimum, results[m][i]);
+        }
+    }
 }
 
 /// The first block of each of the first `N` tokens.
