@@ -23,6 +23,7 @@ mod exp16;
 mod exp_weights;
 mod float;
 mod format;
+mod gate;
 mod half;
 pub mod int8;
 mod isa;

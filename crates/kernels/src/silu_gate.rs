@@ -4,6 +4,7 @@
 
 use crate::every_isa::every_isa;
 use crate::exp::exp_each;
+use crate::gate::{Gate, each_unit};
 use crate::isa::Isa;
 
 /// `out[f] = g·σ(g)·u` with `g = x[2f]` and `u = x[2f+1]`.
@@ -20,36 +21,22 @@ pub fn silu_gate(isa: Isa, x: &[f32], out: &mut [f32]) {
     every_isa!(isa, body(x: &[f32], out: &mut [f32]));
 }
 
-/// Parts of the vector that are computed side by side.
-const PARTS: usize = 4;
-
 #[inline(always)]
 fn body(x: &[f32], out: &mut [f32]) {
-    let pairs = &x.as_chunks::<2>().0[..out.len()];
-    let part = out.len() / PARTS;
-    for i in 0..part {
-        let mut x = [[0.0; 2]; PARTS];
-        for p in 0..PARTS {
-            x[p] = pairs[p * part + i];
-        }
-        let y = units(x);
-        for p in 0..PARTS {
-            out[p * part + i] = y[p];
-        }
-    }
-    for i in part * PARTS..out.len() {
-        out[i] = units([pairs[i]])[0];
-    }
+    each_unit(&SiluGate, x, out);
 }
 
-/// Several units at once, because the exponential of one waits for each of its steps.
-#[inline(always)]
-fn units<const N: usize>(x: [[f32; 2]; N]) -> [f32; N] {
-    let mut out = exp_each(x.map(|[gate, _]| -gate));
-    for i in 0..N {
-        out[i] = x[i][0] / (1.0 + out[i]) * x[i][1];
+struct SiluGate;
+
+impl Gate for SiluGate {
+    #[inline(always)]
+    fn units<const N: usize>(&self, x: [[f32; 2]; N]) -> [f32; N] {
+        let mut out = exp_each(x.map(|[gate, _]| -gate));
+        for i in 0..N {
+            out[i] = x[i][0] / (1.0 + out[i]) * x[i][1];
+        }
+        out
     }
-    out
 }
 
 #[cfg(test)]

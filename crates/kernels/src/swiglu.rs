@@ -5,6 +5,7 @@
 
 use crate::every_isa::every_isa;
 use crate::exp::exp_each;
+use crate::gate::{Gate, each_unit};
 use crate::isa::Isa;
 
 /// Slope of the sigmoid in gpt-oss.
@@ -25,44 +26,33 @@ pub fn swiglu(isa: Isa, x: &[f32], limit: f32, out: &mut [f32]) {
     every_isa!(isa, body(x: &[f32], limit: f32, out: &mut [f32]));
 }
 
-/// Parts of the vector that are computed side by side.
-const PARTS: usize = 4;
-
 #[inline(always)]
 fn body(x: &[f32], limit: f32, out: &mut [f32]) {
-    let pairs = &x.as_chunks::<2>().0[..out.len()];
-    let part = out.len() / PARTS;
-    for i in 0..part {
-        let mut x = [[0.0; 2]; PARTS];
-        for p in 0..PARTS {
-            x[p] = pairs[p * part + i];
-        }
-        let y = units(x, limit);
-        for p in 0..PARTS {
-            out[p * part + i] = y[p];
-        }
-    }
-    for i in part * PARTS..out.len() {
-        out[i] = units([pairs[i]], limit)[0];
-    }
+    each_unit(&SwiGlu { limit }, x, out);
 }
 
-/// Several units at once, because the exponential of one waits for each of its steps.
-#[inline(always)]
-fn units<const N: usize>(x: [[f32; 2]; N], limit: f32) -> [f32; N] {
-    let (mut gates, mut exponents) = ([0.0; N], [0.0; N]);
-    for i in 0..N {
-        // Written out, because `min` and `max` cost one more comparison; NaN becomes the bound.
-        gates[i] = if x[i][0] < limit { x[i][0] } else { limit };
-        exponents[i] = -ALPHA * gates[i];
+struct SwiGlu {
+    limit: f32,
+}
+
+impl Gate for SwiGlu {
+    #[inline(always)]
+    fn units<const N: usize>(&self, x: [[f32; 2]; N]) -> [f32; N] {
+        let limit = self.limit;
+        let (mut gates, mut exponents) = ([0.0; N], [0.0; N]);
+        for i in 0..N {
+            // Written out, because `min` and `max` cost one more comparison; NaN becomes the bound.
+            gates[i] = if x[i][0] < limit { x[i][0] } else { limit };
+            exponents[i] = -ALPHA * gates[i];
+        }
+        let mut out = exp_each(exponents);
+        for i in 0..N {
+            let linear = if x[i][1] > -limit { x[i][1] } else { -limit };
+            let linear = if linear < limit { linear } else { limit };
+            out[i] = gates[i] / (1.0 + out[i]) * (linear + 1.0);
+        }
+        out
     }
-    let mut out = exp_each(exponents);
-    for i in 0..N {
-        let linear = if x[i][1] > -limit { x[i][1] } else { -limit };
-        let linear = if linear < limit { linear } else { limit };
-        out[i] = gates[i] / (1.0 + out[i]) * (linear + 1.0);
-    }
-    out
 }
 
 #[cfg(test)]
