@@ -111,7 +111,7 @@ pub fn dot_rows(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this level exists only if the CPU has AVX2, FMA and F16C; all reads
         // were checked above.
-        Level::Avx2 => unsafe { super::avx2::dot_rows(rows, x, tokens, out) },
+        Level::Avx2 => unsafe { super::avx2_few::dot_rows(rows, x, tokens, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this level exists only if the CPU has AVX-512 F, BW and VNNI; all
         // reads were checked above.
