@@ -62,7 +62,9 @@ impl Hub {
         progress: &mut dyn Progress,
     ) -> Result<Vec<Map<String, Value>>, HubError> {
         let RowsRequest { repo, config, split } = request;
-        let place = format!("{repo}: {config}/{split}");
+        let file = format!("{config}/{split}");
+        let subject = Subject { repo: repo.as_str(), revision: "", file: Some(&file) };
+        let place = subject.place();
         if self.settings().offline {
             let problem = "its rows are not on this machine".to_owned();
             return Err(HubError::Offline { repo: place, problem });
@@ -73,8 +75,6 @@ impl Hub {
         let mut rows = Vec::new();
         loop {
             let at = address(&http, request, rows.len());
-            let file = format!("{config}/{split}");
-            let subject = Subject { repo: repo.as_str(), revision: "", file: Some(&file) };
             let answer = http.get_json::<RowsAnswer>(&at, subject, progress);
             let (answer, _) = answer.map_err(|error| named(error, &place))?;
             let total = answer.num_rows_total;

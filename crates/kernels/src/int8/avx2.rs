@@ -324,8 +324,8 @@ fn low_halves(words: __m256i) -> __m256 {
     _mm256_cvtph_ps(_mm256_castsi256_si128(halves))
 }
 
-/// The first bytes of a block's scale, for the eight rows of a half of block `b`, one row to a lane:
-/// four where the codes come after it, else the one that it is.
+/// The first bytes of a block's scale, for the eight rows of a half of block `b`, one row to a
+/// lane: four where the codes come after it, else the one that it is.
 ///
 /// # Safety
 /// The rows hold block `b`; `half` is 0 or 1.

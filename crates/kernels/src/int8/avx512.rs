@@ -159,26 +159,37 @@ unsafe fn unpack_of<const L: u8>(rows: &TileRows<'_>, first: usize, out: Unpacke
 pub(super) unsafe fn add_tiles<const M: usize>(
     tiles: &Unpacked<'_, M>,
     x: &Activations<'_>,
+    tokens: &[u32],
+    out: &mut [[[f32; TILE_ROWS]; M]],
+) {
+    // SAFETY: the caller has checked what the callees need.
+    unsafe {
+        match tiles.layout.has_minimum() {
+            true => add_tiles_of::<M, true>(tiles, x, tokens, out),
+            false => add_tiles_of::<M, false>(tiles, x, tokens, out),
+        }
+    }
+}
+
+/// # Safety
+/// As [`add_tiles`]; `MIN` is whether the layout has a minimum.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn add_tiles_of<const M: usize, const MIN: bool>(
+    tiles: &Unpacked<'_, M>,
+    x: &Activations<'_>,
     mut tokens: &[u32],
     mut out: &mut [[[f32; TILE_ROWS]; M]],
 ) {
-    let has_minimum = tiles.layout.has_minimum();
     while !tokens.is_empty() {
         // SAFETY: the caller has checked what the callees need; there are at least `N` tokens.
         let n = unsafe {
-            match (tokens.len(), has_minimum) {
-                (1, false) => add_tiles_n::<M, 1, false>(tiles, x, tokens, out),
-                (2, false) => add_tiles_n::<M, 2, false>(tiles, x, tokens, out),
-                (3, false) => add_tiles_n::<M, 3, false>(tiles, x, tokens, out),
-                (4, false) => add_tiles_n::<M, 4, false>(tiles, x, tokens, out),
-                (5, false) => add_tiles_n::<M, 5, false>(tiles, x, tokens, out),
-                (_, false) => add_tiles_n::<M, TOKENS, false>(tiles, x, tokens, out),
-                (1, true) => add_tiles_n::<M, 1, true>(tiles, x, tokens, out),
-                (2, true) => add_tiles_n::<M, 2, true>(tiles, x, tokens, out),
-                (3, true) => add_tiles_n::<M, 3, true>(tiles, x, tokens, out),
-                (4, true) => add_tiles_n::<M, 4, true>(tiles, x, tokens, out),
-                (5, true) => add_tiles_n::<M, 5, true>(tiles, x, tokens, out),
-                (_, true) => add_tiles_n::<M, TOKENS, true>(tiles, x, tokens, out),
+            match tokens.len() {
+                1 => add_tiles_n::<M, 1, MIN>(tiles, x, tokens, out),
+                2 => add_tiles_n::<M, 2, MIN>(tiles, x, tokens, out),
+                3 => add_tiles_n::<M, 3, MIN>(tiles, x, tokens, out),
+                4 => add_tiles_n::<M, 4, MIN>(tiles, x, tokens, out),
+                5 => add_tiles_n::<M, 5, MIN>(tiles, x, tokens, out),
+                _ => add_tiles_n::<M, TOKENS, MIN>(tiles, x, tokens, out),
             }
         };
         (tokens, out) = (&tokens[n..], &mut out[n..]);

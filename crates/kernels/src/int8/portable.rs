@@ -27,8 +27,8 @@ pub(super) fn unpack(rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
     for i in 0..out.codes.len() {
         let block = Block::of(rows, first + i);
         (out.codes[i], out.scales[i]) = (block.codes, block.scales);
-        if let Some(minimums) = out.minimums.get_mut(i) {
-            *minimums = block.minimums;
+        if rows.layout.has_minimum() {
+            out.minimums[i] = block.minimums;
         }
     }
 }

@@ -124,12 +124,11 @@ pub fn dot_rows(
 /// # Panics
 /// If the rows are shorter than they should be or have not so many blocks, or the parts of `out`
 /// have room for different numbers.
-pub fn unpack(isa: Isa, rows: &TileRows<'_>, first: usize, mut out: UnpackedMut<'_>) {
+pub fn unpack(isa: Isa, rows: &TileRows<'_>, first: usize, out: UnpackedMut<'_>) {
     let n = out.codes.len();
     assert_eq!(n, out.scales.len(), "unpack: codes and scales");
-    match rows.layout.has_minimum() {
-        true => assert_eq!(n, out.minimums.len(), "unpack: codes and minimums"),
-        false => out.minimums = &mut [],
+    if rows.layout.has_minimum() {
+        assert_eq!(n, out.minimums.len(), "unpack: codes and minimums");
     }
     assert!(first <= rows.blocks && n <= rows.blocks - first, "unpack: blocks");
     rows.check();
