@@ -5,10 +5,9 @@ use std::path::Path;
 
 use crate::bytes::Bytes;
 use crate::config::{Architecture, ModelConfig};
+use crate::model::gguf_weights;
 use crate::tensors::TensorTable;
-use crate::{
-    config_json, gguf as gguf_file, gguf_config, gguf_model, hf, llama_model, original, safetensors,
-};
+use crate::{config_json, gguf as gguf_file, gguf_config, hf, llama_model, original, safetensors};
 
 /// Reads bytes as a safetensors file, and its tensors as the weights of a tiny model.
 pub fn safetensors_header(data: &[u8]) -> bool {
@@ -54,12 +53,7 @@ pub fn gguf(data: &[u8]) -> bool {
     let chat = gguf_config::chat(&gguf.metadata).is_ok();
     let Ok(config) = gguf_config::config(&gguf.metadata, &mut table) else { return false };
     let tokenizer = gguf_config::tokenizer(&gguf.metadata, &config).is_ok();
-    let weights = match config.architecture {
-        Architecture::GptOss => gguf_model::weights(&config, &mut table).is_ok(),
-        Architecture::Llama => {
-            llama_model::weights(&config, &mut table, &llama_model::GGUF).is_ok()
-        }
-    };
+    let weights = gguf_weights(&config, &mut table).is_ok();
     chat && tokenizer && weights
 }
 

@@ -237,7 +237,7 @@ pub(crate) fn chat(metadata: &Metadata) -> Result<ChatDefaults, CheckpointError>
     let bos_token_id = ids("tokenizer.ggml.bos_token_id")?.first().copied();
     let unknown_token_id = ids("tokenizer.ggml.unknown_token_id")?.first().copied();
     let tokens = metadata.strings("tokenizer.ggml.tokens")?;
-    let text = |id: Option<u32>| Some(tokens?.iter().nth(id? as usize)?.to_owned());
+    let text = |id: Option<u32>| Some(tokens?.get(id? as usize)?.to_owned());
     const TEMPLATE: &str = "tokenizer.chat_template";
     let place = || Place::Field(TEMPLATE.to_owned());
     let template = metadata.string(TEMPLATE)?;
@@ -286,5 +286,7 @@ pub(crate) fn tokenizer(
         tokens: tokens.clone(),
         token_types,
         merges: metadata.strings("tokenizer.ggml.merges")?.cloned(),
+        scores: metadata.floats("tokenizer.ggml.scores")?.unwrap_or_default(),
+        add_space_prefix: metadata.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
     }))
 }

@@ -266,9 +266,16 @@ impl StringArray {
 
     /// The strings in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.spans.iter().map(|span| {
-            std::str::from_utf8(&self.file[span.clone()]).expect("checked when the file was read")
-        })
+        self.spans.iter().map(|span| self.text(span))
+    }
+
+    /// The string at a place, if there are so many.
+    pub fn get(&self, index: usize) -> Option<&str> {
+        self.spans.get(index).map(|span| self.text(span))
+    }
+
+    fn text(&self, span: &Range<usize>) -> &str {
+        std::str::from_utf8(&self.file[span.clone()]).expect("checked when the file was read")
     }
 }
 
@@ -345,6 +352,18 @@ impl Metadata {
             None => Ok(None),
             Some(Value::Strings(strings)) => Ok(Some(strings)),
             Some(other) => Err(self.invalid(key, "a list of strings", other.describe())),
+        }
+    }
+
+    /// A list of f32.
+    pub(crate) fn floats(&self, key: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
+        match self.values.get(key) {
+            None => Ok(None),
+            Some(Value::Numbers(Scalar::F32, data)) => {
+                let (floats, _) = data.as_chunks();
+                Ok(Some(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
+            }
+            Some(other) => Err(self.invalid(key, "a list of f32", other.describe())),
         }
     }
 

@@ -62,4 +62,6 @@ pub use presets::Preset;
 pub use tensors::{Dtype, Tensor};
 pub use tokenizer::{GgufVocabulary, O200K_HARMONY_TOKENS, StringArray, TokenizerSource};
 pub use weights::{ExpertLayout, Experts, LayerWeights, Matrix, RotaryPairs, Weights};
-pub use write::{TensorToWrite, write_atomically, write_private_atomically, write_safetensors};
+pub use write::{
+    TensorToWrite, private_options, write_atomically, write_private_atomically, write_safetensors,
+};

@@ -177,15 +177,23 @@ fn open_file(path: &Path) -> Result<Model, CheckpointError> {
     })
 }
 
+/// The weights of a GGUF file, whatever the architecture.
+pub(crate) fn gguf_weights(
+    config: &ModelConfig,
+    table: &mut TensorTable,
+) -> Result<Weights, CheckpointError> {
+    match config.architecture {
+        Architecture::GptOss => gguf_model::weights(config, table),
+        Architecture::Llama => llama_model::weights(config, table, &llama_model::GGUF),
+    }
+}
+
 fn open_gguf(path: &Path, folder: &Folder, name: &str) -> Result<Model, CheckpointError> {
     let (Gguf { metadata, tensors }, files) = gguf_split::open(folder, name)?;
     let mut table = TensorTable { file: folder.path(name), tensors };
     let mut tensors = describe(&table);
     let config = gguf_config::config(&metadata, &mut table)?;
-    let weights = match config.architecture {
-        Architecture::GptOss => gguf_model::weights(&config, &mut table)?,
-        Architecture::Llama => llama_model::weights(&config, &mut table, &llama_model::GGUF)?,
-    };
+    let weights = gguf_weights(&config, &mut table)?;
     mark_unused(&mut tensors, &table);
     let file = |(name, bytes): (String, u64)| ModelFile { path: folder.path(&name), bytes };
     Ok(Model {

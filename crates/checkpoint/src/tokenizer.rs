@@ -23,7 +23,8 @@ pub enum TokenizerSource {
 /// A vocabulary as GGUF files hold it.
 #[derive(Clone, Debug)]
 pub struct GgufVocabulary {
-    /// `tokenizer.ggml.model`: the kind of tokenizer; `gpt2` means byte-level BPE.
+    /// `tokenizer.ggml.model`: the kind of tokenizer; `gpt2` means byte-level BPE, `llama`
+    /// SentencePiece.
     pub model: String,
     /// `tokenizer.ggml.pre`: how text is split before merging; Ollama's files say it wrongly, all
     /// gpt-oss models have `gpt-4o`.
@@ -35,4 +36,9 @@ pub struct GgufVocabulary {
     pub token_types: Vec<i64>,
     /// `tokenizer.ggml.merges`: pairs in the order of their ranks, with a space between.
     pub merges: Option<StringArray>,
+    /// `tokenizer.ggml.scores`: one for each token, or none; what SentencePiece merges by.
+    pub scores: Vec<f32>,
+    /// `tokenizer.ggml.add_space_prefix`: whether SentencePiece puts a space before a text; true
+    /// if the file does not say.
+    pub add_space_prefix: bool,
 }

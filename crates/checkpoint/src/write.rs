@@ -26,11 +26,16 @@ pub fn write_private_atomically(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
+    write_with(path, private_options(), fill)
+}
+
+/// Makes files that nobody but the owner may read, where the system knows owners.
+pub fn private_options() -> OpenOptions {
     #[allow(unused_mut)] // There are no modes elsewhere.
     let mut options = File::options();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    write_with(path, options, fill)
+    options
 }
 
 fn write_with(

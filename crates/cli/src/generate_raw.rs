@@ -42,7 +42,10 @@ pub fn continue_raw(
     let engine = session.engine().clone();
     let tokenizer = engine.tokenizer()?;
     let started = Instant::now();
-    let ids = tokenizer.encode_with_specials(request.prompt);
+    let mut ids = tokenizer.encode_with_specials(request.prompt);
+    if let Some(begin) = engine.text_begin_before(&ids) {
+        ids.insert(0, begin);
+    }
     session.sync(&ids)?;
     let prefill = started.elapsed();
     let mut generation = Generation::new(session, request.params);

@@ -1,15 +1,16 @@
 //! `gptoss harmony render` and `gptoss harmony parse`: conversations to token ids and back.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use gptoss_harmony::parse::{MessageEnd, ParseEvent, ParseOptions, StopReason, StreamParser};
-use gptoss_harmony::{AnalysisRule, Conversation, RecipientPosition, RenderOptions, Role, TokenId};
+use gptoss_harmony::{AnalysisRule, RecipientPosition, RenderOptions, Role, TokenId};
 use serde_json::{Value, json};
 
+use crate::rendered_args::{RenderedArgs, read_conversation};
 use crate::tokenizer_args::{TokenizerArgs, parse_ids, read_stdin};
 
 /// Turn conversations into harmony's token ids and back.
@@ -70,17 +71,8 @@ struct RenderArgs {
     #[command(flatten)]
     tokenizer: TokenizerArgs,
 
-    /// Print the ids only
-    #[arg(long, conflicts_with_all = ["text", "json"])]
-    ids: bool,
-
-    /// Print the text only, exactly as it is
-    #[arg(long, conflicts_with = "json")]
-    text: bool,
-
-    /// Print one JSON object with "ids" and "text"
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    rendered: RenderedArgs,
 }
 
 /// Turn token ids that a model has generated into messages in JSON.
@@ -160,13 +152,7 @@ pub fn run(args: &HarmonyArgs) -> anyhow::Result<ExitCode> {
 
 fn render(args: &RenderArgs) -> anyhow::Result<ExitCode> {
     let encoding = args.tokenizer.harmony()?;
-    let place = args.file.as_deref().unwrap_or(Path::new("standard input")).display().to_string();
-    let source = match &args.file {
-        Some(path) => std::fs::read(path).with_context(|| place.clone())?,
-        None => read_stdin()?,
-    };
-    let conversation: Conversation =
-        serde_json::from_slice(&source).with_context(|| place.clone())?;
+    let (conversation, place) = read_conversation(args.file.as_deref())?;
     let analysis = match (args.keep_analysis, args.drop_rule) {
         (true, _) => AnalysisRule::KeepAll,
         (false, DropRule::LastFinal) => AnalysisRule::BeforeLastFinal,
@@ -185,20 +171,7 @@ fn render(args: &RenderArgs) -> anyhow::Result<ExitCode> {
         Purpose::Training => encoding.render_for_training(&conversation, &options),
     }
     .context(place)?;
-    let text = encoding.tokenizer().decode(&ids)?;
-    let numbers: Vec<String> = ids.iter().map(TokenId::to_string).collect();
-    let numbers = numbers.join(" ");
-    let mut out = io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", json!({"ids": ids, "text": text}))?;
-    } else if args.text {
-        out.write_all(text.as_bytes())?;
-    } else if args.ids {
-        writeln!(out, "{numbers}")?;
-    } else {
-        writeln!(out, "{numbers}\n{text}")?;
-    }
-    out.flush()?;
+    args.rendered.print(encoding.tokenizer(), &ids)?;
     Ok(ExitCode::SUCCESS)
 }
 

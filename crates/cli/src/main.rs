@@ -22,6 +22,7 @@ mod model_args;
 mod notices;
 mod opening_args;
 mod pull;
+mod rendered_args;
 mod rm;
 mod sampling_args;
 mod serve;

@@ -113,7 +113,7 @@ impl ComputeArgs {
 }
 
 /// The name of a model; an empty variable of the environment counts as unset.
-fn model_name(name: &str) -> Result<String, std::convert::Infallible> {
+pub fn model_name(name: &str) -> Result<String, std::convert::Infallible> {
     Ok(if name.is_empty() { "nano" } else { name }.to_owned())
 }
 

@@ -47,11 +47,6 @@ pub fn check_settings(engine: &Engine, names: [&str; 2], given: [bool; 2]) -> an
     bail!("{model}: not supported: {}: {why}", refused.join(" and "))
 }
 
-/// Whether the model's files replace harmony's system message.
-pub fn has_own_frame(engine: &Engine) -> bool {
-    engine.model().chat.harmony.is_some()
-}
-
 /// An effort by its word.
 pub fn parse_effort(word: &str) -> Result<ReasoningEffort, String> {
     ReasoningEffort::from_word(word)

@@ -1,16 +1,16 @@
 //! `gptoss template`: conversations through a model's chat template.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use gptoss_engine::{ChatOpening, chat_format_of, tokenizer_of};
-use gptoss_harmony::{ChatFormat, Conversation, TemplateEncoding, TokenId};
-use serde_json::json;
+use gptoss_engine::{ChatOpening, chat_format_of};
+use gptoss_harmony::{ChatFormat, TemplateEncoding};
 
 use crate::opening_args::parse_date;
-use crate::tokenizer_args::read_stdin;
+use crate::rendered_args::{RenderedArgs, read_conversation};
+use crate::tokenizer_args::tokenizer_of_model;
 
 /// Write a conversation with a model's chat template
 ///
@@ -35,17 +35,8 @@ pub struct TemplateArgs {
     #[arg(long, value_name = "YYYY-MM-DD|today", value_parser = parse_date)]
     date: Option<String>,
 
-    /// Print the ids only
-    #[arg(long, conflicts_with_all = ["text", "json"])]
-    ids: bool,
-
-    /// Print the text only, exactly as it is
-    #[arg(long, conflicts_with = "json")]
-    text: bool,
-
-    /// Print one JSON object with "ids" and "text"
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    rendered: RenderedArgs,
 
     /// Print the template itself; no conversation is read
     #[arg(long, conflicts_with_all = ["file", "date", "ids", "text", "json"])]
@@ -55,45 +46,25 @@ pub struct TemplateArgs {
 /// Runs the command.
 pub fn run(args: &TemplateArgs) -> anyhow::Result<ExitCode> {
     let encoding = encoding(&args.model)?;
-    let mut out = io::stdout().lock();
     if args.source {
-        writeln!(out, "{}", encoding.template().source)?;
+        writeln!(io::stdout().lock(), "{}", encoding.template().source)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let place = args.file.as_deref().unwrap_or(Path::new("standard input")).display().to_string();
-    let source = match &args.file {
-        Some(path) => std::fs::read(path).with_context(|| place.clone())?,
-        None => read_stdin()?,
-    };
-    let mut conversation: Conversation =
-        serde_json::from_slice(&source).with_context(|| place.clone())?;
+    let (mut conversation, place) = read_conversation(args.file.as_deref())?;
     if args.date.is_some() && !encoding.takes_date() {
         bail!("{}: not supported: --date: the chat template has no place for it", args.model);
     }
     let opening = ChatOpening { date: args.date.clone(), ..ChatOpening::default() };
     conversation.messages.splice(0..0, opening.bare_settings());
     let ids = encoding.render_for_completion(&conversation).context(place)?;
-    let text = encoding.tokenizer().decode(&ids)?;
-    let numbers: Vec<String> = ids.iter().map(TokenId::to_string).collect();
-    let numbers = numbers.join(" ");
-    if args.json {
-        writeln!(out, "{}", json!({"ids": ids, "text": text}))?;
-    } else if args.text {
-        out.write_all(text.as_bytes())?;
-    } else if args.ids {
-        writeln!(out, "{numbers}")?;
-    } else {
-        writeln!(out, "{numbers}\n{text}")?;
-    }
-    out.flush()?;
+    args.rendered.print(encoding.tokenizer(), &ids)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The template of a model over its tokenizer.
 fn encoding(name: &str) -> anyhow::Result<TemplateEncoding> {
     let model = gptoss_checkpoint::locate(name)?.open()?;
-    model.require_tokenizer()?;
-    let Some(tokenizer) = tokenizer_of(&model)? else { bail!("{name}: no tokenizer") };
+    let tokenizer = tokenizer_of_model(&model, name)?;
     match chat_format_of(&model, &tokenizer)? {
         ChatFormat::Template(template) => Ok(template),
         ChatFormat::Harmony(_) => {

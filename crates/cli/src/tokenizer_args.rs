@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use gptoss_checkpoint::Model;
 use gptoss_engine::tokenizer_of;
 use gptoss_harmony::{HarmonyEncoding, TokenId, Tokenizer};
 
@@ -41,16 +42,21 @@ impl TokenizerArgs {
         let model = gptoss_checkpoint::locate(name)
             .and_then(|located| located.open())
             .with_context(|| format!("neither o200k_harmony nor a tokenizer.json: `{name}`"))?;
-        model.require_tokenizer()?;
-        match tokenizer_of(&model)? {
-            Some(tokenizer) => Ok(tokenizer),
-            None => bail!("{name}: no tokenizer"),
-        }
+        tokenizer_of_model(&model, name)
     }
 
     /// Harmony over the tokenizer.
     pub fn harmony(&self) -> anyhow::Result<HarmonyEncoding> {
         HarmonyEncoding::new(self.tokenizer()?).with_context(|| self.tokenizer.clone())
+    }
+}
+
+/// The tokenizer of a model of this name.
+pub fn tokenizer_of_model(model: &Model, name: &str) -> anyhow::Result<Arc<Tokenizer>> {
+    model.require_tokenizer()?;
+    match tokenizer_of(model)? {
+        Some(tokenizer) => Ok(tokenizer),
+        None => bail!("{name}: no tokenizer"),
     }
 }
 

@@ -2,14 +2,22 @@
 
 #[allow(dead_code)] // Only some of the tests need a reasoning model.
 mod program;
+#[path = "../../engine/tests/template_model/mod.rs"]
+mod template_model;
 
-use program::{Output, gptoss_with_input, template_model};
+use program::{Output, gptoss_with_input};
 use serde_json::Value;
+
+/// The model's files in a folder, by its path.
+fn model_in(folder: &tempfile::TempDir) -> String {
+    template_model::write(folder.path());
+    folder.path().to_str().unwrap().to_owned()
+}
 
 /// Runs a command with the model; `input` is standard input.
 fn with_model(arguments: &[&str], input: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    let model = template_model(folder.path());
+    let model = model_in(&folder);
     gptoss_with_input(&[arguments, &["--model", &model]].concat(), input)
 }
 
@@ -59,7 +67,7 @@ fn what_the_template_cannot_say_is_refused() {
 #[test]
 fn a_model_without_any_format_says_what_it_can_do() {
     let folder = tempfile::tempdir().unwrap();
-    let model = template_model(folder.path());
+    let model = model_in(&folder);
     std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
     for command in ["chat", "generate", "template"] {
         let output = gptoss_with_input(&[command, "--model", &model], "Hello!\n");

@@ -17,12 +17,11 @@ pub fn chat_format_of(
     model: &Model,
     tokenizer: &Arc<Tokenizer>,
 ) -> Result<ChatFormat, EngineError> {
-    let missing = match HarmonyEncoding::new(tokenizer.clone()) {
-        Ok(harmony) => return Ok(ChatFormat::Harmony(harmony)),
-        Err(missing) => missing,
-    };
+    if let Ok(harmony) = HarmonyEncoding::new(tokenizer.clone()) {
+        return Ok(ChatFormat::Harmony(harmony));
+    }
     let Some(template) = template(&model.chat, tokenizer) else {
-        return Err(EngineError::NoChatFormat { model: model.path.clone(), missing });
+        return Err(EngineError::NoChatFormat { model: model.path.clone() });
     };
     Ok(ChatFormat::Template(TemplateEncoding::new(tokenizer.clone(), template)?))
 }

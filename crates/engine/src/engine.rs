@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use gptoss_checkpoint::{Model, ModelConfig};
-use gptoss_harmony::{ChatFormat, HarmonyEncoding, Tokenizer};
+use gptoss_harmony::{ChatFormat, HarmonyEncoding, TemplateEncoding, TokenId, Tokenizer};
 use gptoss_kernels::Isa;
 use gptoss_kernels::cached_attention::CacheElement;
 
@@ -15,7 +15,7 @@ use crate::options::{EngineOptions, Precision, Speculation};
 use crate::profile::ProfileRow;
 use crate::rope::RotaryEmbedding;
 use crate::session::Session;
-use crate::vocabulary::tokenizer_of;
+use crate::vocabulary::{text_begin, tokenizer_of};
 
 /// A model that can run. Cloning shares it.
 #[derive(Clone)]
@@ -148,12 +148,36 @@ impl Engine {
     pub fn harmony(&self) -> Result<&HarmonyEncoding, EngineError> {
         match self.chat_format() {
             Ok(ChatFormat::Harmony(harmony)) => Ok(harmony),
-            Err(EngineError::NoChatFormat { missing, .. }) => Err(missing.into()),
-            Err(other) => Err(other),
-            Ok(ChatFormat::Template(template)) => {
-                let missing = HarmonyEncoding::new(template.tokenizer().clone()).err();
+            Ok(ChatFormat::Template(_)) | Err(EngineError::NoChatFormat { .. }) => {
+                let missing = HarmonyEncoding::new(self.tokenizer()?.clone()).err();
                 Err(missing.expect("a model with harmony's tokens speaks harmony").into())
             }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The chat template that the model talks with, if it does.
+    pub fn chat_template(&self) -> Option<&TemplateEncoding> {
+        self.chat_format().ok()?.as_template()
+    }
+
+    /// The token that the model's tokenizer puts before every text, if it puts one, as those of
+    /// LLaMA and Mistral do and that of gpt-oss does not.
+    pub fn text_begin(&self) -> Option<TokenId> {
+        text_begin(&self.0.model, self.tokenizer().ok()?)
+    }
+
+    /// [`Engine::text_begin`] unless the ids of a text begin with it already.
+    pub fn text_begin_before(&self, ids: &[TokenId]) -> Option<TokenId> {
+        self.text_begin().filter(|begin| ids.first() != Some(begin))
+    }
+
+    /// What ends a text: what the model's files say, else what ends an answer.
+    pub fn text_stop_tokens(&self) -> Vec<TokenId> {
+        let of_files = self.0.model.chat.eos_token_ids.clone();
+        match of_files.is_empty() {
+            false => of_files,
+            true => self.chat_format().map(ChatFormat::stop_tokens).unwrap_or_default(),
         }
     }
 

@@ -19,7 +19,7 @@ pub enum EngineError {
     },
     /// The vocabulary in a GGUF file is of another kind.
     #[error(
-        "{}: tokenizer.ggml.model: not supported: `{found}`; gpt-oss models have `gpt2`",
+        "{}: tokenizer.ggml.model: not supported: `{found}`; supported are `gpt2` and `llama`",
         model.display()
     )]
     VocabularyModel {
@@ -37,8 +37,6 @@ pub enum EngineError {
     NoChatFormat {
         /// The model.
         model: std::path::PathBuf,
-        /// What is missing of harmony.
-        missing: gptoss_harmony::HarmonyError,
     },
     /// The model's chat template cannot be used, or refuses a conversation.
     #[error(transparent)]

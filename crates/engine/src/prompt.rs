@@ -27,9 +27,7 @@ impl ChatOpening {
     pub fn messages(&self, engine: &Engine) -> Vec<Message> {
         let mut messages = Vec::new();
         match &engine.model().chat.harmony {
-            _ if matches!(engine.chat_format(), Ok(ChatFormat::Template(_))) => {
-                messages.extend(self.bare_settings());
-            }
+            _ if engine.chat_template().is_some() => messages.extend(self.bare_settings()),
             Some(frame) => {
                 let text = frame.system_message.clone();
                 messages.extend(text.map(|text| Message::new(Role::System, Content::Text(text))));

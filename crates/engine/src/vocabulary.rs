@@ -31,12 +31,28 @@ pub fn tokenizer_of(model: &Model) -> Result<Option<Arc<Tokenizer>>, EngineError
     }
 }
 
-/// A GGUF vocabulary as the tokenizers read it; `None` if it is of a kind that no gpt-oss model
+/// The token that the model's tokenizer puts before every text, if it puts one: as the files say,
+/// else as the tokenizer's post-processor does, or what llama.cpp takes for granted in GGUF files.
+pub fn text_begin(model: &Model, tokenizer: &Tokenizer) -> Option<TokenId> {
+    let chat = &model.chat;
+    let named = || chat.bos_token.as_deref().and_then(|name| tokenizer.special(name));
+    let begin = || chat.bos_token_id.or_else(named);
+    match (chat.add_bos_token, &model.tokenizer) {
+        (Some(true), _) => begin(),
+        (Some(false), _) => None,
+        (None, TokenizerSource::Gguf(vocabulary)) => {
+            let pre = vocabulary.pre.as_deref().unwrap_or_default();
+            let begins =
+                vocabulary.model == "llama" || matches!(pre, "llama-bpe" | "llama3" | "llama-v3");
+            begin().filter(|_| begins)
+        }
+        (None, _) => tokenizer.begin_token(),
+    }
+}
+
+/// A GGUF vocabulary as the tokenizers read it; `None` if it is of a kind that no supported model
 /// has.
 fn converted(model: &Model, vocabulary: &GgufVocabulary) -> Option<Vocabulary> {
-    if vocabulary.model != "gpt2" {
-        return None;
-    }
     let strings = |list: &gptoss_checkpoint::StringArray| list.iter().map(str::to_owned).collect();
     let token_type = |number: &i64| {
         i32::try_from(*number).ok().and_then(TokenType::from_gguf).unwrap_or(TokenType::Normal)
@@ -46,11 +62,19 @@ fn converted(model: &Model, vocabulary: &GgufVocabulary) -> Option<Vocabulary> {
     // The published vocabulary is split like this, whatever a file says; Ollama's say otherwise.
     let published = vocabulary.tokens.len() == O200K_HARMONY_TOKENS;
     let pre = vocabulary.pre.clone().filter(|_| !published);
-    Some(Vocabulary {
-        model: VocabularyModel::Gpt2 {
+    let kind = match vocabulary.model.as_str() {
+        "gpt2" => VocabularyModel::Gpt2 {
             pre: pre.unwrap_or_else(|| "gpt-4o".to_owned()),
             merges: vocabulary.merges.as_ref().map(strings).unwrap_or_default(),
         },
+        "llama" => VocabularyModel::Llama {
+            scores: vocabulary.scores.clone(),
+            add_space_prefix: vocabulary.add_space_prefix,
+        },
+        _ => return None,
+    };
+    Some(Vocabulary {
+        model: kind,
         tokens: strings(&vocabulary.tokens),
         token_types: vocabulary.token_types.iter().map(token_type).collect(),
         special_ids,

@@ -1,7 +1,6 @@
 //! A model that talks with a chat template: nano with other names for its special tokens.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod template_model;
 
 use gptoss_checkpoint::Model;
 use gptoss_engine::{
@@ -12,24 +11,10 @@ use gptoss_harmony::{
     Conversation, Message, ReasoningEffort, Role, SystemContent, TemplateError, ToolNamespace,
 };
 
-/// nano under other names, with the template that says what harmony says.
+/// nano under other names.
 fn renamed() -> Model {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let (nano, template) = (root.join("models/nano"), root.join("testdata/templates/nano"));
-    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(nano.join(file), folder.path().join(file)).unwrap();
-    }
-    for file in ["generation_config.json", "tokenizer_config.json"] {
-        std::fs::copy(template.join(file), folder.path().join(file)).unwrap();
-    }
-    let names: BTreeMap<String, String> =
-        serde_json::from_str(&read(&template.join("names.json"))).unwrap();
-    let renamed = names
-        .iter()
-        .fold(read(&nano.join("tokenizer.json")), |text, (old, new)| text.replace(old, new));
-    std::fs::write(folder.path().join("tokenizer.json"), renamed).unwrap();
+    template_model::write(folder.path());
     Model::open(folder.path()).unwrap()
 }
 

@@ -22,7 +22,7 @@ pub fn table(tasks: &[TaskScores]) -> String {
             let bullet = if task.depth > 0 { "- " } else { "" };
             rows.push([
                 first(format!("{indent}{bullet}{}", task.alias)),
-                first(whole(task.version)),
+                first(task.version.to_string()),
                 score.filter.clone(),
                 task.shots.map_or(String::new(), |shots| shots.to_string()),
                 score.metric.clone(),
@@ -34,11 +34,6 @@ pub fn table(tasks: &[TaskScores]) -> String {
         }
     }
     markdown(&rows)
-}
-
-/// A version without a fraction that is zero.
-fn whole(version: f64) -> String {
-    version.to_string()
 }
 
 fn markdown(rows: &[[String; 9]]) -> String {

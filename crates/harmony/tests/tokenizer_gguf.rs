@@ -104,6 +104,31 @@ fn digits_alone_and_then_gpt2_as_with_the_crate() {
     }
 }
 
+#[test]
+fn deepseek_coder_splits_as_with_the_crate() {
+    let (mut file, vocabulary) = nano("", "deepseek-coder");
+    let split = |regex: &str| {
+        serde_json::json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated",
+            "invert": false})
+    };
+    // As the published tokenizer.json has them.
+    file["pre_tokenizer"] = serde_json::json!({"type": "Sequence", "pretokenizers": [
+        split("[\r\n]"), split("\\s?\\p{L}+"), split("\\s?\\p{P}+"),
+        split("[一-龥ࠀ-一가-\u{D7FF}]+"),
+        {"type": "Digits", "individual_digits": true},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+         "use_regex": false}]});
+    file["added_tokens"] = Value::Array(Vec::new());
+    let reference = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
+    let gguf = load(&vocabulary).unwrap();
+    for text in texts() {
+        let expected = reference.encode(text.as_str(), false).unwrap().get_ids().to_vec();
+        assert_eq!(gguf.encode(&text), expected, "{text:?}");
+        assert_eq!(gguf.decode(&expected).unwrap(), text);
+    }
+    assert_eq!(gguf.encode_with_specials("<|start|>Hi<|end|>")[0], 5);
+}
+
 /// SmolLM2's vocabulary has no token for some control characters.
 #[test]
 fn a_byte_without_a_token_is_left_out_as_with_the_crate() {

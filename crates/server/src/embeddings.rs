@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::Client;
 use crate::base64;
 use crate::body::{Fields, Json, blocking};
-use crate::completions::{Prompts, token_ids};
+use crate::completions::{PromptTokens, Prompts, token_ids};
 use crate::constrain::ConstraintSpec;
 use crate::error::ApiError;
 use crate::fields::{EMBEDDINGS, Rule};
@@ -130,7 +130,7 @@ pub(crate) async fn create(
 
 fn orders(server: &Server, input: Prompts) -> Result<Vec<Order>, ApiError> {
     let context_length = server.batcher.context_length();
-    let order = |prompt: Vec<u32>| match prompt.len() > context_length {
+    let order = |PromptTokens { ids: prompt, .. }| match prompt.len() > context_length {
         true => Err(ApiError::context_length(prompt.len(), context_length, "input")),
         false => Ok(Order {
             prompt,
@@ -143,7 +143,7 @@ fn orders(server: &Server, input: Prompts) -> Result<Vec<Order>, ApiError> {
             spec: ConstraintSpec::default(),
         }),
     };
-    token_ids(server, "input", input)?.into_iter().map(order).collect()
+    token_ids(server, "input", input, true)?.into_iter().map(order).collect()
 }
 
 /// The embeddings of all sequences.

@@ -191,6 +191,7 @@ pub const COMPLETIONS: &[(&str, Rule)] = &[
     ("seed", Honoured),
     ("stop", Honoured),
     ("echo", Honoured),
+    ("add_special_tokens", Honoured),
     ("suffix", Refused(Word(""), "the models only continue a text")),
     ("best_of", Refused(UpTo(1), "use n")),
     ("response_format", Refused(Null, "use /v1/chat/completions")),

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use gptoss_checkpoint::private_options;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::config::StoreSettings;
@@ -192,11 +193,7 @@ impl Store {
 /// Makes an empty file that nobody but the owner may read, unless there is a file; what SQLite
 /// writes beside it gets the same rights.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    #[allow(unused_mut)] // There are no modes elsewhere.
-    let mut options = std::fs::File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.write(true).create_new(true).open(path) {
+    match private_options().write(true).create_new(true).open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
-use gptoss_harmony::{ChatTemplate, TokenId};
+use gptoss_harmony::{TemplateEncoding, TokenId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::body::{Fields, Json, blocking};
+use crate::completions::text_tokens;
 use crate::error::ApiError;
 use crate::fields::Neutral::{Empty, Null};
 use crate::fields::Rule;
@@ -22,6 +23,10 @@ pub struct TokenizeRequest {
     pub model: Option<String>,
     /// The text; special tokens in it are recognised by name.
     pub prompt: String,
+    /// Whether the token that begins texts, if the model's tokenizer has one, is put before it; it
+    /// is, if this is missing.
+    #[serde(default)]
+    pub add_special_tokens: Option<bool>,
     /// Whether the texts of the tokens are given too.
     #[serde(default)]
     pub return_token_strs: Option<bool>,
@@ -32,8 +37,7 @@ impl Fields for TokenizeRequest {
         ("model", Rule::Honoured),
         ("prompt", Rule::Honoured),
         ("return_token_strs", Rule::Honoured),
-        // The vocabulary of gpt-oss puts nothing before a text.
-        ("add_special_tokens", Rule::Harmless),
+        ("add_special_tokens", Rule::Honoured),
         ("messages", Rule::Refused(Null, "the usage of a chat says how many tokens it has")),
         ("tools", Rule::Refused(Empty, "the usage of a chat says how many tokens it has")),
     ];
@@ -101,7 +105,8 @@ pub(crate) async fn tokenize(
     server.model_for(request.model.as_deref())?;
     blocking(move || {
         let tokenizer = server.tokenizer()?;
-        let tokens = tokenizer.encode_with_specials(&request.prompt);
+        let begins = request.add_special_tokens.unwrap_or(true);
+        let tokens = text_tokens(&server, &request.prompt, begins)?.ids;
         let text = |id: &TokenId| {
             String::from_utf8_lossy(tokenizer.token_bytes(*id).unwrap_or_default()).into_owned()
         };
@@ -133,25 +138,22 @@ pub(crate) async fn tokenizer_info(
 ) -> Result<JsonAnswer<TokenizerInfo>, ApiError> {
     let tokenizer = server.tokenizer()?;
     let chat = &server.engine.model().chat;
-    let format = server.chat_format().ok();
-    let template = format.and_then(|format| format.as_template()).map(|t| t.template().clone());
+    let template = server.engine.chat_template().map(TemplateEncoding::template);
     let name = |id: u32| {
         let bytes = tokenizer.token_bytes(id)?;
         Some(String::from_utf8_lossy(bytes).into_owned())
     };
-    let eos_token = chat.eos_token_ids.first().copied().and_then(name);
-    let of_template =
-        |token: fn(&ChatTemplate) -> Option<&String>| template.as_ref().and_then(token).cloned();
-    let eos_token = of_template(|template| template.eos_token.as_ref()).or(eos_token);
+    let eos_token = template.and_then(|template| template.eos_token.clone());
+    let eos_token = eos_token.or_else(|| chat.eos_token_ids.first().copied().and_then(name));
+    let bos_token = template.and_then(|template| template.bos_token.clone());
     let specials = tokenizer.special_tokens();
     Ok(JsonAnswer(TokenizerInfo {
         name: tokenizer.name().to_owned(),
         vocab_size: tokenizer.vocab_size(),
         pad_token: eos_token.clone(),
         eos_token,
-        bos_token: of_template(|template| template.bos_token.as_ref())
-            .or(chat.bos_token_id.and_then(name)),
-        chat_template: template.map(|template| template.source),
+        bos_token: bos_token.or_else(|| chat.bos_token_id.and_then(name)),
+        chat_template: template.map(|template| template.source.clone()),
         special_tokens: specials.map(|(name, id)| (name.to_owned(), id)).collect(),
     }))
 }

@@ -5,7 +5,7 @@
 use super::DenseFormat;
 use super::encode::Pick;
 use super::source::{Role, Sources};
-use super::tensors::{TensorPlan, stored, wide};
+use super::tensors::{TensorPlan, bf16, stored, wide};
 
 /// The names of one layout: without `.weight`, which all have.
 struct Names {
@@ -71,10 +71,7 @@ fn tensors(sources: Sources, storage: &Storage) -> Vec<TensorPlan> {
         DenseFormat::F32 => {
             wide(format!("{name}.weight"), &[d], sources.dense(role, layer), Pick::Every)
         }
-        format => {
-            let plan = stored(format, sources.dense(role, layer), name, [d, 1]);
-            TensorPlan { shape: vec![d], ..plan }
-        }
+        _ => bf16(format!("{name}.weight"), &[d], &[(sources.dense(role, layer), d, 1)]),
     };
     let [embedding, last_norm, unembedding] = names.whole;
     let mut tensors = vec![matrix(embedding, (Role::Embedding, 0), [v, d], Pick::Every)];

@@ -178,7 +178,7 @@ fn safetensors(
 }
 
 /// A tensor of bfloat16 numbers from one source after another: values, rows, columns.
-fn bf16(name: String, shape: &[usize], sources: &[(Dense, usize, usize)]) -> TensorPlan {
+pub(super) fn bf16(name: String, shape: &[usize], sources: &[(Dense, usize, usize)]) -> TensorPlan {
     let segment = |&(dense, rows, cols): &(Dense, usize, usize)| Segment {
         rows: rows as u64,
         cols: cols as u64,

@@ -7,7 +7,7 @@ use gptoss_engine::{PromptSetting, cache_bytes};
 use super::saved;
 use super::state::ChatState;
 use super::view::View;
-use crate::opening_args::{has_own_frame, parse_effort};
+use crate::opening_args::parse_effort;
 
 /// What the loop does next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn system(text: &str, state: &mut ChatState, view: &mut View) {
         true => view.note("no instructions"),
         false => view.note("instructions set; they hold from the next answer on"),
     }
-    if has_own_frame(&state.engine) && !text.is_empty() {
+    if state.engine.model().chat.harmony.is_some() && !text.is_empty() {
         view.note(&format!(
             "({} was trained without instructions and may ignore them)",
             state.model

@@ -14,14 +14,14 @@ use gptoss_harmony::ReasoningEffort;
 use super::subject::Setting;
 use super::tasks::Asked;
 use crate::machine::MachineArgs;
-use crate::model_args::{CacheArg, PrecisionArg};
+use crate::model_args::{CacheArg, PrecisionArg, model_name};
 use crate::opening_args::parse_effort;
 
 /// Flags of a run.
 #[derive(Args)]
 pub struct RunArgs {
     /// Model: nano (built in), a file or folder, a name in the local store, or a cached repository
-    #[arg(env = "GPTOSS_MODEL", default_value = "nano")]
+    #[arg(env = "GPTOSS_MODEL", value_parser = model_name, default_value = "nano")]
     pub model: String,
     /// Tasks, groups or families with commas between, or files of your own that end in .toml
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -91,9 +91,11 @@ struct ReadingArgs {
     /// itself, or when it asks a server
     #[arg(long, value_name = "hf|api", default_value = "hf", value_parser = ["hf", "api"])]
     cut: String,
-    /// Put the token that begins sequences before every text
-    #[arg(long)]
-    add_bos_token: bool,
+    /// Whether the token that begins sequences stands before every text [default: as the model's
+    /// tokenizer does it with --cut hf, false with --cut api, as the harness has it]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true")]
+    add_bos_token: Option<bool>,
     /// Sequences that are computed together at most; changes no result
     #[arg(long, value_name = "COUNT", default_value_t = 64,
         value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -112,7 +114,7 @@ impl RunArgs {
         let ReadingArgs { context, cut, add_bos_token, parallel, precision, kv_cache } =
             &self.reading;
         Setting {
-            name: if self.model.is_empty() { "nano" } else { &self.model },
+            name: &self.model,
             machine: &self.machine,
             options: EngineOptions {
                 precision: (*precision).into(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use gptoss_engine::PromptSetting;
 use gptoss_eval::EvalError;
 use gptoss_eval::engine_model::EngineModel;
 use gptoss_eval::model::EvalModel as _;
@@ -21,7 +22,6 @@ use super::subject::Subject;
 use super::summary;
 use super::tasks;
 use crate::bench::stop_on_interrupt;
-use crate::opening_args::has_own_frame;
 use crate::terminal::say;
 
 /// A task with its questions.
@@ -49,12 +49,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = stop_on_interrupt()?;
     let subject = Subject::load(&args.setting())?;
-    if args.sampling().effort.is_some() && has_own_frame(&subject.engine) {
-        bail!(
-            "{}: not supported: --effort; the model was trained without the system message that \
-             carries it",
-            args.model
-        );
+    if args.sampling().effort.is_some()
+        && let Some(why) = PromptSetting::Effort.why_not(&subject.engine)
+    {
+        bail!("{}: not supported: --effort; {why}", args.model);
     }
     if let Some(warning) = tasks::warning(&subject.engine, &asked) {
         say(&warning);

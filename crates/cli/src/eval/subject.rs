@@ -35,8 +35,9 @@ pub struct Setting<'a> {
     pub max_length: Option<usize>,
     /// As whom longer ones are cut: `hf` or `api`.
     pub cut: &'a str,
-    /// Whether the token that begins sequences stands before every text.
-    pub begins: bool,
+    /// Whether the token that begins sequences stands before every text; if absent, where the
+    /// harness puts it, which is where the tokenizer does, but not when it asks a server.
+    pub begins: Option<bool>,
     /// Sequences that are computed together at most.
     pub sequences_max: usize,
 }
@@ -69,13 +70,14 @@ impl Subject {
             "hf" => Limit::Direct { max_length },
             other => bail!("expected hf or api, found `{other}`"),
         };
+        let by_default = || setting.cut == "hf" && engine.text_begin().is_some();
         let record = ModelRecord {
             name: setting.name.to_owned(),
             sha256: weights_sha256(engine.model())?,
             tokenizer_sha256: tokenizer_sha256(engine.model())?,
             max_length,
             cut: limit.name().to_owned(),
-            begins: setting.begins,
+            begins: setting.begins.unwrap_or_else(by_default),
             precision: engine.precision().name().to_owned(),
             kv_cache: cache_name(engine.cache_element()).to_owned(),
         };

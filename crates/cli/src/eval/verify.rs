@@ -166,7 +166,7 @@ fn setting<'a>(args: &'a VerifyArgs, record: &'a ModelRecord) -> anyhow::Result<
         },
         max_length: Some(record.max_length),
         cut: &record.cut,
-        begins: record.begins,
+        begins: Some(record.begins),
         sequences_max: 64,
     })
 }

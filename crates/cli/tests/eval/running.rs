@@ -48,21 +48,9 @@ fn a_run_prints_the_table_and_keeps_every_answer() {
 #[test]
 fn conversations_are_counted_apart() {
     let bench = Bench::new();
-    let output = bench.succeed(&[
-        "nano",
-        "--tasks",
-        "gsm8k_reasoning",
-        "--limit",
-        "4",
-        "--repeats",
-        "2",
-        "--max-tokens",
-        "40",
-        "--seed",
-        "3",
-        "-o",
-        "a.jsonl",
-    ]);
+    let task = ["nano", "--tasks", "gsm8k_reasoning", "--limit", "4", "--repeats", "2"];
+    let args = [&task[..], &["--max-tokens", "40", "--seed", "3", "-o"]].concat();
+    let output = bench.succeed(&[&args[..], &["a.jsonl"]].concat());
     assert!(output.out.contains("|gsm8k_reasoning|8|"), "{}", output.out);
     assert!(output.err.contains("tokens generated"), "{}", output.err);
     assert!(!output.err.contains("warning"), "{}", output.err);
@@ -70,25 +58,7 @@ fn conversations_are_counted_apart() {
     assert_eq!(first.len(), 8);
     assert_ne!(first[0]["answer"]["text"], first[1]["answer"]["text"], "repeats differ");
     // Company, threads and the order of computing change nothing.
-    bench.succeed(&[
-        "nano",
-        "--tasks",
-        "gsm8k_reasoning",
-        "--limit",
-        "4",
-        "--repeats",
-        "2",
-        "--max-tokens",
-        "40",
-        "--seed",
-        "3",
-        "-o",
-        "b.jsonl",
-        "--parallel",
-        "1",
-        "--threads",
-        "1",
-    ]);
+    bench.succeed(&[&args[..], &["b.jsonl", "--parallel", "1", "--threads", "1"]].concat());
     assert_eq!(samples(&bench.text("b.jsonl")), first);
 }
 

@@ -51,27 +51,6 @@ pub fn gptoss_with_input(arguments: &[&str], input: &str) -> Output {
     }
 }
 
-/// A copy of nano that talks with a chat template: other names for its special tokens.
-#[allow(dead_code, reason = "only some of the tests need one")]
-pub fn template_model(folder: &std::path::Path) -> String {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let (nano, template) = (root.join("models/nano"), root.join("testdata/templates/nano"));
-    for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(nano.join(file), folder.join(file)).unwrap();
-    }
-    for file in ["generation_config.json", "tokenizer_config.json"] {
-        std::fs::copy(template.join(file), folder.join(file)).unwrap();
-    }
-    let names = std::fs::read_to_string(template.join("names.json")).unwrap();
-    let names: std::collections::BTreeMap<String, String> = serde_json::from_str(&names).unwrap();
-    let mut tokenizer = std::fs::read_to_string(nano.join("tokenizer.json")).unwrap();
-    for (old, new) in names {
-        tokenizer = tokenizer.replace(&old, &new);
-    }
-    std::fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
-    folder.to_str().unwrap().to_owned()
-}
-
 /// A copy of nano whose answers come on channel `analysis`, as a reasoning model's first words do.
 pub fn reasoning_model(folder: &std::path::Path) -> String {
     let nano = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");

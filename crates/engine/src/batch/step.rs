@@ -135,10 +135,16 @@ impl Worker {
     /// Takes the pages of the youngest sequence; it goes on later.
     fn preempt(&mut self) {
         let youngest = (0..self.running.len()).max_by_key(|i| self.running[*i].number);
-        let Some(youngest) = youngest else { return };
-        let mut sequence = self.running.remove(youngest);
-        sequence.release();
         // They lose their pages youngest first, so that the order stays.
+        if let Some(youngest) = youngest {
+            self.put_back(youngest);
+        }
+    }
+
+    /// Puts a sequence that runs before those that wait to go on; it is computed again.
+    fn put_back(&mut self, at: usize) {
+        let mut sequence = self.running.remove(at);
+        sequence.release();
         self.preempted.push_front(sequence);
     }
 
@@ -203,10 +209,8 @@ impl Worker {
         }
         // From the last to the first, so that indices stay and the oldest comes to the front.
         for share in shares.iter().rev() {
-            let mut sequence = self.running.remove(share.sequence);
-            sequence.release();
-            sequence.is_suspect = true;
-            self.preempted.push_front(sequence);
+            self.running[share.sequence].is_suspect = true;
+            self.put_back(share.sequence);
         }
     }
 

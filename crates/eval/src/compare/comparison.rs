@@ -9,8 +9,9 @@ use super::mcnemar::{Discordant, mcnemar};
 use super::published::{PublishedScore, published};
 use crate::aggregate::TaskScores;
 use crate::grade::Verdict;
-use crate::python::float::mean;
-use crate::results::{Answer, ChatScores, Key, Manifest, Sample, Stored, chat_scores, scores};
+use crate::results::{
+    Answer, ChatScores, Key, Manifest, Sample, Stored, chat_scores, means_by, scores,
+};
 
 /// What a reader of a comparison may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -245,13 +246,10 @@ fn notes(stored: &[Stored]) -> Vec<String> {
 
 /// The mean of each document's repeats.
 fn values(stored: &Stored, tasks: &[&str], metric: &str) -> BTreeMap<(String, usize), f64> {
-    let mut all: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
-    for sample in stored.samples.values().filter(|s| tasks.contains(&s.task.as_str())) {
-        if let Some(value) = sample.scores.get(metric) {
-            all.entry((sample.task.clone(), sample.doc)).or_default().push(*value);
-        }
-    }
-    all.into_iter().filter_map(|(key, values)| Some((key, mean(&values)?))).collect()
+    let samples = stored.samples.values().filter(|s| tasks.contains(&s.task.as_str()));
+    means_by(samples.filter_map(|sample| {
+        Some(((sample.task.clone(), sample.doc), *sample.scores.get(metric)?))
+    }))
 }
 
 fn pairing(
@@ -309,7 +307,7 @@ fn browsed(stored: &[Stored], options: &CompareOptions) -> (Vec<BrowsedSample>, 
     };
     let total = keys.len();
     let mut keys: Vec<&Key> = keys.into_iter().collect();
-    keys.sort_by_key(rank);
+    keys.sort_by_cached_key(rank);
     keys.truncate(options.browsed_max);
     let browse = |key: &Key| {
         let samples: Vec<Option<&Sample>> = stored.iter().map(|s| s.samples.get(key)).collect();

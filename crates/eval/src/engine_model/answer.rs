@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gptoss_engine::{StopStrings, TextKind};
-use gptoss_harmony::parse::{MessageEnd, ParseEvent, ParseOptions, StreamParser};
-use gptoss_harmony::{HarmonyEncoding, Role, TokenId, Tokenizer, Utf8Stream};
+use gptoss_harmony::parse::{AnswerParser, MessageEnd, ParseEvent};
+use gptoss_harmony::{ChatFormat, Role, TokenId, Tokenizer, Utf8Stream};
 
 use crate::model::Generated;
 
@@ -23,8 +23,8 @@ pub(super) struct Answer {
 enum Reading {
     /// All is text. Special tokens are shown by name, but for those that end it.
     Plain { tokenizer: Arc<Tokenizer>, utf8: Utf8Stream, stop_tokens: Vec<TokenId> },
-    /// Messages in harmony.
-    Harmony(Box<StreamParser>),
+    /// Messages of the model's chat format.
+    Chat(AnswerParser),
 }
 
 impl Answer {
@@ -40,17 +40,10 @@ impl Answer {
 
     /// The answer in a conversation whose header begins with `prefill`, up to the first of `until`;
     /// reasoning may contain these.
-    pub(super) fn harmony(
-        harmony: &HarmonyEncoding,
-        until: &[String],
-        prefill: &[TokenId],
-    ) -> Answer {
-        let mut parser = StreamParser::new(harmony, ParseOptions::completion(Vec::new()));
-        for id in prefill {
-            parser.push(*id);
-        }
+    pub(super) fn chat(format: &ChatFormat, until: &[String], prefill: &[TokenId]) -> Answer {
+        let (parser, _) = AnswerParser::begin(format, Vec::new(), prefill);
         let kind = parser.header().map(TextKind::of);
-        Answer { kind, ..Answer::new(Reading::Harmony(Box::new(parser)), until) }
+        Answer { kind, ..Answer::new(Reading::Chat(parser), until) }
     }
 
     fn new(reading: Reading, until: &[String]) -> Answer {
@@ -75,7 +68,7 @@ impl Answer {
                     self.text += &self.stop.push(&text);
                 }
             }
-            Reading::Harmony(parser) => {
+            Reading::Chat(parser) => {
                 let events = parser.push(token);
                 self.translate(events);
             }
@@ -91,7 +84,7 @@ impl Answer {
                 let text = utf8.finish();
                 self.text += &self.stop.push(&text);
             }
-            Reading::Harmony(parser) => {
+            Reading::Chat(parser) => {
                 let end = if truncated { MessageEnd::Length } else { MessageEnd::Eos };
                 let events = parser.finish(end);
                 self.translate(events);
@@ -129,6 +122,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use gptoss_harmony::HarmonyEncoding;
+
     use super::*;
 
     fn read(mut answer: Answer, ids: &[TokenId], truncated: bool) -> (Generated, usize) {
@@ -157,11 +152,11 @@ mod tests {
 
     fn harmony(text: &str, prefill: &str, until: &[&str]) -> (Generated, usize) {
         let tokenizer = Tokenizer::o200k_harmony();
-        let encoding = HarmonyEncoding::new(tokenizer.clone()).unwrap();
+        let format = ChatFormat::Harmony(HarmonyEncoding::new(tokenizer.clone()).unwrap());
         let until: Vec<String> = until.iter().map(ToString::to_string).collect();
         let prefill = tokenizer.encode_with_specials(prefill);
         let ids = tokenizer.encode_with_specials(text);
-        read(Answer::harmony(&encoding, &until, &prefill), &ids, true)
+        read(Answer::chat(&format, &until, &prefill), &ids, true)
     }
 
     #[test]

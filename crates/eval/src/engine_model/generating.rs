@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use gptoss_engine::{
-    BatchEvent, BatchOptions, BatchRequest, BatchStop, Batcher, ChatOpening, SamplingParams,
-    Scheduler, Sink, prompt_tokens,
+    BatchEvent, BatchOptions, BatchRequest, BatchStop, Batcher, ChatOpening, PromptSetting,
+    SamplingParams, Scheduler, Sink, prompt_tokens,
 };
 use gptoss_harmony::{Conversation, Message, ReasoningEffort, Role, TokenId};
 
@@ -100,16 +100,16 @@ impl EngineModel {
         let length = self.options.limit.max_length();
         let (prompt, answer, stop_tokens) = match &request.prompt {
             GeneratePrompt::Text(text) => {
-                let stop_tokens = self.stop_tokens();
+                let stop_tokens = self.engine.text_stop_tokens();
                 let tokenizer = &self.encoder.tokenizer;
                 let answer = Answer::plain(tokenizer, &request.until, stop_tokens.clone());
                 (self.fitted(text, request.max_tokens)?, answer, stop_tokens)
             }
             GeneratePrompt::Chat { user, effort } => {
-                let harmony = self.engine.harmony().map_err(failed)?;
+                let format = self.engine.chat_format().map_err(failed)?;
                 let (prompt, prefill) = self.chat_prompt(user, effort.as_deref())?;
-                let answer = Answer::harmony(harmony, &request.until, &prefill);
-                (prompt, answer, harmony.stop_tokens())
+                let answer = Answer::chat(format, &request.until, &prefill);
+                (prompt, answer, format.stop_tokens())
             }
         };
         if prompt.len() >= length {
@@ -160,10 +160,10 @@ impl EngineModel {
         };
         let read = |word| ReasoningEffort::from_word(word).ok_or_else(|| unknown(word));
         let effort = effort.map(read).transpose()?;
-        if effort.is_some() && self.engine.model().chat.harmony.is_some() {
-            let message = "not supported: an effort; the model was trained without the system \
-                           message that carries it";
-            return Err(EvalError::Refused(message.into()));
+        if effort.is_some()
+            && let Some(why) = PromptSetting::Effort.why_not(&self.engine)
+        {
+            return Err(EvalError::Refused(format!("not supported: an effort; {why}")));
         }
         let mut messages = ChatOpening { effort, ..ChatOpening::default() }.messages(&self.engine);
         messages.push(Message::new(Role::User, user));

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gptoss_engine::{Engine, EngineError};
-use gptoss_harmony::TokenId;
 
 use crate::EvalError;
 use crate::model::{Done, EvalModel, GenerateRequest, Generated, Scored};
@@ -71,7 +70,8 @@ impl EngineModel {
         if length < 2 || length > most {
             return refuse(&format!("context: expected 2 to {most} tokens, found {length}"));
         }
-        if options.begins && chat.bos_token_id.is_none() {
+        let begin = engine.text_begin().or(chat.bos_token_id);
+        if options.begins && begin.is_none() {
             return refuse("not supported: the model's files name no token that begins a text");
         }
         if options.sequences_max == 0 {
@@ -79,19 +79,10 @@ impl EngineModel {
         }
         let encoder = TokenizerEncoder {
             tokenizer: engine.tokenizer().map_err(failed)?.clone(),
-            begin: chat.bos_token_id.filter(|_| options.begins),
-            prefix: chat.bos_token_id.or(chat.eos_token_ids.first().copied()).unwrap_or_default(),
+            begin: begin.filter(|_| options.begins),
+            prefix: begin.or(chat.eos_token_ids.first().copied()).unwrap_or_default(),
         };
         Ok(EngineModel { engine: engine.clone(), encoder, options, cost: Cost::default() })
-    }
-
-    /// What ends a text: what the model's files say, else what ends an answer of harmony.
-    fn stop_tokens(&self) -> Vec<TokenId> {
-        let of_files = self.engine.model().chat.eos_token_ids.clone();
-        match of_files.is_empty() {
-            false => of_files,
-            true => self.engine.harmony().map(|h| h.stop_tokens()).unwrap_or_default(),
-        }
     }
 
     /// # Errors

@@ -1,5 +1,5 @@
 //! What CPython does where the reference harness relies on it: random choice, text, regular
-//! expressions, sums and how floats are written.
+//! expressions and sums.
 //!
 //! The oracle is CPython 3.11, and numpy where the harness calls it.
 

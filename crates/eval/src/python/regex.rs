@@ -49,11 +49,6 @@ impl Regex {
         })
     }
 
-    /// As it was given.
-    pub fn pattern(&self) -> &str {
-        &self.pattern
-    }
-
     /// `re.search`: the groups of the first match, the whole match first.
     ///
     /// # Errors

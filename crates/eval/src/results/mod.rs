@@ -11,6 +11,7 @@ mod verify;
 
 pub use manifest::{GroupRecord, Manifest, ModelRecord, SamplingRecord, TaskRecord};
 pub use sample::{Answer, Key, Sample, SampleLog};
+pub(crate) use scores::means_by;
 pub use scores::{ChatScores, chat_scores, scores};
 pub use store::{Session, Store, Stored, read};
 pub use verify::{Difference, Rerun, Verification, choose, compare};

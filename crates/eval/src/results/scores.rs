@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::sample::{Answer, Sample};
+use super::sample::Sample;
 use super::store::Stored;
 use crate::aggregate::{Score, TaskScores, group_score, score};
 use crate::grade::Verdict;
-use crate::python::float::{mean, sum};
+use crate::python::float::mean;
 use crate::task::TaskGroup;
 
 /// The scores of tasks and their groups, groups before their tasks, in the order of the run.
@@ -23,18 +23,23 @@ pub fn scores(stored: &Stored) -> Vec<TaskScores> {
         let names: BTreeSet<&String> = samples.iter().flat_map(|s| s.scores.keys()).collect();
         for name in names {
             let (metric, filter) = name.split_once(',').unwrap_or((name, "none"));
-            let mut by_doc: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-            for sample in &samples {
-                if let Some(value) = sample.scores.get(name) {
-                    by_doc.entry(sample.doc).or_default().push(*value);
-                }
-            }
-            let values: Vec<f64> = by_doc.values().filter_map(|values| mean(values)).collect();
+            let score_of = |sample: &&Sample| Some((sample.doc, *sample.scores.get(name)?));
+            let by_doc = means_by(samples.iter().filter_map(score_of));
+            let values: Vec<f64> = by_doc.into_values().collect();
             entry.scores.extend(score(metric, filter, &values));
         }
         tasks.insert(record.name.clone(), entry);
     }
     with_groups(stored, &tasks)
+}
+
+/// The mean of the values of each key.
+pub(crate) fn means_by<K: Ord>(values: impl Iterator<Item = (K, f64)>) -> BTreeMap<K, f64> {
+    let mut all: BTreeMap<K, Vec<f64>> = BTreeMap::new();
+    for (key, value) in values {
+        all.entry(key).or_default().push(value);
+    }
+    all.into_iter().filter_map(|(key, values)| Some((key, mean(&values)?))).collect()
 }
 
 fn samples_of<'a>(stored: &'a Stored, task: &'a str) -> impl Iterator<Item = &'a Sample> {
@@ -121,29 +126,21 @@ pub fn chat_scores(stored: &Stored) -> Vec<ChatScores> {
 fn chat_score(stored: &Stored, task: &str) -> Option<ChatScores> {
     let samples: Vec<&Sample> = samples_of(stored, task).collect();
     let is_right = |sample: &Sample| f64::from(sample.verdict == Verdict::Right);
-    let mut by_doc: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    let mut by_repeat: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for sample in &samples {
-        by_doc.entry(sample.doc).or_default().push(is_right(sample));
-        by_repeat.entry(sample.repeat).or_default().push(is_right(sample));
-    }
+    let by_doc = means_by(samples.iter().map(|sample| (sample.doc, is_right(sample))));
+    let by_repeat = means_by(samples.iter().map(|sample| (sample.repeat, is_right(sample))));
     let all: Vec<f64> = samples.iter().map(|sample| is_right(sample)).collect();
-    let of_docs: Vec<f64> = by_doc.values().filter_map(|values| mean(values)).collect();
+    let of_docs: Vec<f64> = by_doc.into_values().collect();
     let count = |verdict| samples.iter().filter(|sample| sample.verdict == verdict).count();
-    let tokens = samples.iter().map(|sample| match &sample.answer {
-        Answer::Text { tokens, .. } => *tokens,
-        Answer::Choices { .. } => 0,
-    });
     Some(ChatScores {
         task: task.into(),
         answers: samples.len(),
         accuracy: mean(&all)?,
         stderr: crate::aggregate::stderr(&of_docs),
-        by_repeat: by_repeat.values().map(|v| sum(v) / v.len() as f64).collect(),
+        by_repeat: by_repeat.into_values().collect(),
         right: count(Verdict::Right),
         wrong: count(Verdict::Wrong),
         unparsed: count(Verdict::Unparsed),
         truncated: count(Verdict::Truncated),
-        tokens: tokens.sum(),
+        tokens: samples.iter().map(|sample| sample.tokens()).sum(),
     })
 }

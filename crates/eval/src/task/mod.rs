@@ -20,4 +20,3 @@ pub use file::{
     GenerationSection, Grader, GroupSection, Kind, MetricName, PromptSection, Sampler,
     ShotsSection, TaskFile, Texts,
 };
-pub use template::Templates;

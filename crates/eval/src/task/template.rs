@@ -5,6 +5,7 @@
 //! that such files use. Fuel bounds what one rendering may cost.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
@@ -39,7 +40,10 @@ impl Default for Templates {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(python_method);
-        environment.add_filter("regex_replace", regex_replace);
+        let last = Mutex::new(None);
+        environment.add_filter("regex_replace", move |own: &str, pattern: &str, by: &str| {
+            regex_replace(&last, own, pattern, by)
+        });
         Templates { environment, expressions: BTreeMap::new() }
     }
 }
@@ -184,14 +188,27 @@ fn text_method(own: &str, name: &str, arguments: &[Value]) -> Result<Value, Erro
     })
 }
 
-/// `re.sub(pattern, replacement, text)`, a filter that the harness adds to Jinja.
-fn regex_replace(own: &str, pattern: &str, replacement: &str) -> Result<String, Error> {
+/// `re.sub(pattern, replacement, text)`, a filter that the harness adds to Jinja; `last` is the
+/// pattern of the call before, which mostly is the same.
+fn regex_replace(
+    last: &Mutex<Option<(String, Regex)>>,
+    own: &str,
+    pattern: &str,
+    replacement: &str,
+) -> Result<String, Error> {
     let fail = |message: String| Error::new(ErrorKind::InvalidOperation, message);
     if replacement.contains('\\') {
         return Err(fail("not supported: a backslash in the replacement".into()));
     }
-    let replaced = Regex::new(pattern).and_then(|regex| regex.replace(own, replacement));
-    replaced.map_err(|error| fail(error.to_string()))
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let regex = match last.take().filter(|(known, _)| known == pattern) {
+        Some((_, regex)) => Ok(regex),
+        None => Regex::new(pattern),
+    };
+    let regex = regex.map_err(|error| fail(error.to_string()))?;
+    let replaced = regex.replace(own, replacement).map_err(|error| fail(error.to_string()));
+    *last = Some((pattern.to_owned(), regex));
+    replaced
 }
 
 #[cfg(test)]

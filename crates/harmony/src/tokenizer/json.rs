@@ -2,11 +2,12 @@
 //!
 //! Three ways, the first that fits: the vocabulary of o200k_harmony is the embedded one; byte-level
 //! byte-pair encoding with a published split pattern is done by `byte_bpe`; everything else by the
-//! crate of Hugging Face in `pipeline`. Truncation, padding, dropout and what a post-processor
-//! would add (such as a token at the beginning) are left out on purpose.
+//! crate of Hugging Face in `pipeline`. Truncation, padding and dropout are left out on purpose;
+//! the token that a post-processor would put at the beginning is only remembered.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -20,7 +21,7 @@ use super::special::{AddedToken, AddedTokens};
 use super::spelling::Spelling;
 use super::split::SplitPattern;
 use super::token_table::TokenTable;
-use super::{Encoder, TokenId, Tokenizer, TokenizerError};
+use super::{Encoder, Parts, TokenId, Tokenizer, TokenizerError};
 
 const VOCAB: &str = "tokenizer.json: model.vocab";
 const ADDED: &str = "tokenizer.json: added_tokens";
@@ -59,7 +60,25 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
     for token in &added {
         table.insert(token.id, token.name.as_bytes());
     }
-    Ok(Tokenizer::new("tokenizer.json", table, AddedTokens::new(added), encoder))
+    let name = "tokenizer.json".to_owned();
+    let begin_token = begin_token(&file.post_processor)
+        .filter(|id| added.iter().any(|token| token.is_special && token.id == *id));
+    let added = AddedTokens::new(added);
+    Ok(Tokenizer(Arc::new(Parts { name, table, added, encoder, begin_token })))
+}
+
+/// The token that a post-processor puts before a single text: the first piece of a
+/// `TemplateProcessing`, which may be a step of a `Sequence`.
+fn begin_token(post_processor: &Value) -> Option<TokenId> {
+    match post_processor["type"].as_str()? {
+        "Sequence" => post_processor["processors"].as_array()?.iter().find_map(begin_token),
+        "TemplateProcessing" => {
+            let name = post_processor["single"][0]["SpecialToken"]["id"].as_str()?;
+            let id = post_processor["special_tokens"][name]["ids"][0].as_u64()?;
+            TokenId::try_from(id).ok()
+        }
+        _ => None,
+    }
 }
 
 /// A tokenizer.json without the merges, which are by far the largest part.
@@ -74,6 +93,8 @@ struct File {
     pre_tokenizer: Value,
     #[serde(default)]
     decoder: Value,
+    #[serde(default)]
+    post_processor: Value,
     model: Model,
 }
 

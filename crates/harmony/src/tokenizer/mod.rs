@@ -5,12 +5,13 @@
 //! Reading order: `utf8_stream` (bytes to text), `char_class` and `split` (a text to pieces),
 //! `token_table` (ids and bytes), `merge` (a piece to tokens), `special` (names in a text),
 //! `byte_alphabet` and `spelling` (how files write bytes), the encoders `byte_bpe`,
-//! `sentence_piece` and `pipeline`, what brings them: `o200k`, `json`, `vocabulary`, and `disguise`
-//! (text of others between special tokens).
+//! `sentence_piece`, `pipeline` and `deepseek`, what brings them: `o200k`, `json`, `vocabulary`,
+//! and `disguise` (text of others between special tokens).
 
 mod byte_alphabet;
 mod byte_bpe;
 mod char_class;
+mod deepseek;
 mod disguise;
 mod error;
 mod json;
@@ -63,6 +64,7 @@ struct Parts {
     table: TokenTable,
     added: AddedTokens,
     encoder: Encoder,
+    begin_token: Option<TokenId>,
 }
 
 /// How ordinary text becomes ids.
@@ -75,7 +77,8 @@ enum Encoder {
 impl Tokenizer {
     /// A tokenizer of these parts; `table` has the bytes of the added tokens as well.
     fn new(name: &str, table: TokenTable, added: AddedTokens, encoder: Encoder) -> Tokenizer {
-        Tokenizer(Arc::new(Parts { name: name.to_owned(), table, added, encoder }))
+        let name = name.to_owned();
+        Tokenizer(Arc::new(Parts { name, table, added, encoder, begin_token: None }))
     }
 
     /// The tokenizer of the gpt-oss models; it is embedded and made once per process.
@@ -154,6 +157,12 @@ impl Tokenizer {
             Encoder::Pipeline(pipeline) => pipeline.encode(text, at_start, ids),
             Encoder::SentencePiece(bpe) => bpe.encode(&self.0.table, text, ids),
         }
+    }
+
+    /// The special token that a tokenizer.json puts before every text in its post-processor; the
+    /// methods here leave it out, their callers know what is the beginning of a text.
+    pub fn begin_token(&self) -> Option<TokenId> {
+        self.0.begin_token
     }
 
     /// The id of the special token with this name, such as `<|start|>`.

@@ -6,6 +6,7 @@
 
 use super::byte_alphabet;
 use super::byte_bpe::{ByteBpe, MergeBytes};
+use super::deepseek;
 use super::o200k;
 use super::sentence_piece::SentencePiece;
 use super::special::{AddedToken, AddedTokens};
@@ -134,20 +135,20 @@ impl Vocabulary {
 
     /// A tokenizer of the kind `gpt2`.
     fn byte_level(&self, pre: &str, merges: &[String]) -> Result<Tokenizer, TokenizerError> {
+        if pre == "deepseek-coder" {
+            return self.deepseek_coder(merges);
+        }
         let known = pattern_of(pre);
         let may_be_o200k = matches!(known, Some((SplitPattern::O200k { digits_max: 3 }, _)));
         if (may_be_o200k || pre == "default") && self.is_o200k_harmony() {
             return Ok(Tokenizer::clone(o200k::tokenizer()));
         }
         let (pattern, takes_whole_pieces) = known.ok_or_else(|| {
-            let expected = "gpt-4o, llama-bpe, qwen2, gpt-2, smollm or a name for one of these";
+            let expected = "gpt-4o, llama-bpe, qwen2, gpt-2, smollm, a name for one of these, or \
+                            deepseek-coder";
             TokenizerError::unsupported(PRE, expected, format!("`{pre}`"))
         })?;
-        let spelling = Spelling::ByteAlphabet;
-        let mut table = TokenTable::default();
-        for (id, name, _) in self.typed().filter(|(_, _, kind)| is_ordinary(*kind)) {
-            table.insert(id, &spelling.bytes_of(name));
-        }
+        let table = self.byte_level_table();
         let mut pairs: Vec<MergeBytes> = Vec::with_capacity(merges.len());
         for (rank, merge) in merges.iter().enumerate() {
             let pair = merge.split_once(' ').and_then(|(left, right)| {
@@ -160,6 +161,23 @@ impl Vocabulary {
         }
         let bpe = ByteBpe::by_merges(&table, &pairs, pattern, takes_whole_pieces, MERGES)?;
         Ok(self.finish("gguf gpt2", table, Encoder::Bytes(bpe)))
+    }
+
+    /// The bytes of the ordinary tokens of the kind `gpt2`.
+    fn byte_level_table(&self) -> TokenTable {
+        let mut table = TokenTable::default();
+        for (id, name, _) in self.typed().filter(|(_, _, kind)| is_ordinary(*kind)) {
+            table.insert(id, &Spelling::ByteAlphabet.bytes_of(name));
+        }
+        table
+    }
+
+    /// A tokenizer of the kind `gpt2` with the split of DeepSeek-Coder.
+    fn deepseek_coder(&self, merges: &[String]) -> Result<Tokenizer, TokenizerError> {
+        let ordinary = self.typed().filter(|(_, _, kind)| is_ordinary(*kind));
+        let encoder = deepseek::encoder(ordinary.map(|(id, name, _)| (name, id)), merges)?;
+        let encoder = Encoder::Pipeline(Box::new(encoder));
+        Ok(self.finish("gguf gpt2", self.byte_level_table(), encoder))
     }
 
     /// A tokenizer of the kind `llama`.

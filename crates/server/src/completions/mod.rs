@@ -20,7 +20,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 pub use logprobs::CompletionLogprobs;
-pub(crate) use plan::token_ids;
+pub(crate) use plan::{PromptTokens, text_tokens, token_ids};
 pub use request::{CompletionRequest, Prompts};
 pub use response::{Completion, CompletionChoice};
 

@@ -42,11 +42,12 @@ pub(crate) fn plan(
     let sampling = sampling_fields!(request).params(&server.engine, server.seed())?;
     let echo = request.echo.unwrap_or(false);
     let options = request.stream_options.clone().unwrap_or_default();
-    let stop_tokens = stop_tokens(server);
-    let prompts = token_ids(server, "prompt", request.prompt)?;
+    let stop_tokens = server.engine.text_stop_tokens();
+    let begins = request.add_special_tokens.unwrap_or(true);
+    let prompts = token_ids(server, "prompt", request.prompt, begins)?;
     let context_length = server.batcher.context_length();
     let (mut texts, mut orders) = (Vec::new(), Vec::new());
-    for prompt in prompts {
+    for PromptTokens { ids: prompt, added } in prompts {
         let room = context_length.saturating_sub(prompt.len());
         if prompt.len() > context_length || (room == 0 && max_tokens > 0) {
             return Err(ApiError::context_length(prompt.len(), context_length, "prompt"));
@@ -63,6 +64,7 @@ pub(crate) fn plan(
         }));
         texts.push(TextPlan {
             prompt: Arc::from(prompt),
+            added,
             stop: stop.clone(),
             stop_tokens: stop_tokens.clone(),
             echo,
@@ -78,7 +80,30 @@ pub(crate) fn plan(
     })
 }
 
-/// The prompts as token ids.
+/// A prompt.
+pub(crate) struct PromptTokens {
+    pub(crate) ids: Vec<TokenId>,
+    /// How many of them, at the beginning, the text does not have.
+    pub(crate) added: usize,
+}
+
+/// A text as token ids, special tokens in it by name; with `begins` the token that begins texts, if
+/// the model's tokenizer has one, is put before it unless it stands there.
+///
+/// # Errors
+/// 400 if the model came without a tokenizer.
+pub(crate) fn text_tokens(
+    server: &Server,
+    text: &str,
+    begins: bool,
+) -> Result<PromptTokens, ApiError> {
+    let mut ids = server.tokenizer()?.encode_with_specials(text);
+    let begin = server.engine.text_begin_before(&ids).filter(|_| begins);
+    ids.splice(..0, begin);
+    Ok(PromptTokens { ids, added: begin.iter().count() })
+}
+
+/// The prompts as token ids; those that are strings as [`text_tokens`] gives them.
 ///
 /// # Errors
 /// 400 for an empty prompt, too many of them, and an id that is not in the vocabulary.
@@ -86,41 +111,34 @@ pub(crate) fn token_ids(
     server: &Server,
     param: &str,
     prompts: Prompts,
-) -> Result<Vec<Vec<TokenId>>, ApiError> {
+    begins: bool,
+) -> Result<Vec<PromptTokens>, ApiError> {
     let most = server.settings.limits.prompts;
-    let encode = |text: &String| Ok(server.tokenizer()?.encode_with_specials(text));
+    let encode = |text: &String| text_tokens(server, text, begins);
+    let given = |ids| PromptTokens { ids, added: 0 };
     let many = |found: usize| {
         let message = format!("expected at most {most}, found {found}");
         if found > most { Err(ApiError::field(param, message)) } else { Ok(()) }
     };
-    let prompts: Vec<Vec<TokenId>> = match prompts {
+    let prompts: Vec<PromptTokens> = match prompts {
         Prompts::Text(text) => vec![encode(&text)?],
         Prompts::Texts(texts) => {
             many(texts.len())?;
             texts.iter().map(encode).collect::<Result<_, ApiError>>()?
         }
-        Prompts::Ids(ids) => vec![ids],
-        Prompts::ManyIds(lists) => lists,
+        Prompts::Ids(ids) => vec![given(ids)],
+        Prompts::ManyIds(lists) => lists.into_iter().map(given).collect(),
     };
     many(prompts.len())?;
-    if prompts.is_empty() || prompts.iter().any(Vec::is_empty) {
+    if prompts.is_empty() || prompts.iter().any(|prompt| prompt.ids.is_empty()) {
         return Err(ApiError::field(param, "expected at least one token"));
     }
     let vocab_size = server.tokenizer()?.vocab_size();
-    match prompts.iter().flatten().find(|id| **id as usize >= vocab_size) {
+    match prompts.iter().flat_map(|prompt| &prompt.ids).find(|id| **id as usize >= vocab_size) {
         None => Ok(prompts),
         Some(id) => {
             let message = format!("token id {id} is not in the vocabulary of {vocab_size}");
             Err(ApiError::field(param, message))
         }
-    }
-}
-
-/// What the model's files say ends a text, else what ends an answer.
-fn stop_tokens(server: &Server) -> Vec<TokenId> {
-    let of_files = server.engine.model().chat.eos_token_ids.clone();
-    match of_files.is_empty() {
-        false => of_files,
-        true => server.chat_format().map(|format| format.stop_tokens()).unwrap_or_default(),
     }
 }

@@ -15,6 +15,8 @@ use crate::output::usage::Counts;
 #[derive(Clone)]
 pub(crate) struct TextPlan {
     pub(crate) prompt: Arc<[TokenId]>,
+    /// How many tokens at its beginning are no part of the text.
+    pub(crate) added: usize,
     pub(crate) stop: Vec<String>,
     pub(crate) stop_tokens: Vec<TokenId>,
     /// Whether the prompt is part of the text.
@@ -114,6 +116,9 @@ impl TextReader {
             if self.plan.logprobs {
                 let logprobs = i.checked_sub(1).and_then(|i| self.prompt_logprobs.get(i));
                 piece.logprobs.push(Entry::new(&tokenizer, *id, logprobs, self.offset));
+            }
+            if i < self.plan.added {
+                continue;
             }
             let text = utf8.push(tokenizer.token_bytes(*id).unwrap_or_default());
             self.offset += text.chars().count();

@@ -68,6 +68,10 @@ pub struct CompletionRequest {
     /// Whether the prompt stands before the text, with its log-probabilities if asked for.
     #[serde(default)]
     pub echo: Option<bool>,
+    /// Whether the token that begins texts, if the model's tokenizer has one, is put before prompts
+    /// that are strings; it is, if this is missing.
+    #[serde(default)]
+    pub add_special_tokens: Option<bool>,
 }
 
 impl Fields for CompletionRequest {

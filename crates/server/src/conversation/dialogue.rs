@@ -127,9 +127,7 @@ impl Dialogue {
         let mut messages = frame.messages(opening.engine);
         let instructions = self.instructions.join("\n\n");
         // A template has no place for a schema: what enforces it is all there is.
-        let is_template =
-            opening.engine.chat_format().is_ok_and(|format| format.as_template().is_some());
-        let format = opening.format.filter(|_| !is_template);
+        let format = opening.format.filter(|_| opening.engine.chat_template().is_none());
         let mut developer = DeveloperContent {
             instructions: (!instructions.is_empty()).then_some(instructions),
             tools: None,

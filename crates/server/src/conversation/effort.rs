@@ -32,15 +32,10 @@ pub(crate) fn parse(
         }
     };
     match PromptSetting::Effort.why_not(engine) {
-        Some(_) if word == "none" && is_template(engine) => Ok(None),
+        Some(_) if word == "none" && engine.chat_template().is_some() => Ok(None),
         Some(why) => Err(ApiError::unsupported(param, why)),
         None => Ok(Some(effort)),
     }
-}
-
-/// Whether the model talks with a chat template of its own.
-fn is_template(engine: &Engine) -> bool {
-    engine.chat_format().is_ok_and(|format| format.as_template().is_some())
 }
 
 /// The effort that a request asks for, else the server's default.

@@ -12,4 +12,6 @@ mod operation;
 mod pains;
 mod responses;
 mod streams;
+#[path = "../../../engine/tests/template_model/mod.rs"]
+mod template_model;
 mod templates;

@@ -1,36 +1,20 @@
 //! A model that talks with a chat template: nano with other names for its special tokens.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use gptoss_engine::{Engine, EngineOptions};
 use serde_json::{Value, json};
 
 use crate::chat::weather;
 use crate::client::{Running, chat, with};
+use crate::template_model;
 
-/// nano under other names, with the template that says what harmony says, and with `change` made
-/// to its `tokenizer_config.json`.
+/// nano under other names, with `change` made to its `tokenizer_config.json`.
 fn renamed(change: impl FnOnce(&mut Value)) -> Engine {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let (nano, template) = (root.join("models/nano"), root.join("testdata/templates/nano"));
-    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(nano.join(file), folder.path().join(file)).unwrap();
-    }
-    let file = "generation_config.json";
-    std::fs::copy(template.join(file), folder.path().join(file)).unwrap();
-    let names: BTreeMap<String, String> =
-        serde_json::from_str(&read(&template.join("names.json"))).unwrap();
-    let renamed = names
-        .iter()
-        .fold(read(&nano.join("tokenizer.json")), |text, (old, new)| text.replace(old, new));
-    std::fs::write(folder.path().join("tokenizer.json"), renamed).unwrap();
-    let file = "tokenizer_config.json";
-    let mut config: Value = serde_json::from_str(&read(&template.join(file))).unwrap();
+    template_model::write(folder.path());
+    let file = folder.path().join("tokenizer_config.json");
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     change(&mut config);
-    std::fs::write(folder.path().join(file), config.to_string()).unwrap();
+    std::fs::write(&file, config.to_string()).unwrap();
     let model = gptoss_checkpoint::Model::open(folder.path()).unwrap();
     Engine::from_model(model, &EngineOptions::default()).unwrap()
 }
@@ -211,4 +195,33 @@ fn a_model_without_a_template_says_what_it_can_do() {
     let answer = server.ok("/v1/completions", &text);
     assert!(!answer["choices"][0]["text"].as_str().unwrap().is_empty());
     assert_eq!(server.get("/tokenizer_info").json()["chat_template"], Value::Null);
+}
+
+#[test]
+fn the_token_that_begins_texts_is_put_before_prompts_that_are_strings() {
+    let server = Running::of_engine(renamed(|config| config["add_bos_token"] = json!(true)));
+    let tokens = |prompt: &str, begins: Value| {
+        let body = json!({"prompt": prompt, "add_special_tokens": begins});
+        serde_json::from_value::<Vec<u32>>(server.ok("/tokenize", &body)["tokens"].clone()).unwrap()
+    };
+    let (bare, whole) = (tokens("Once", json!(false)), tokens("Once", Value::Null));
+    assert_eq!(whole, [&[0], &bare[..]].concat());
+    assert_eq!(tokens("<|startoftext|>Once", json!(true)), whole, "it stands there already");
+
+    let complete = |prompt: Value, fields: Value| {
+        let body = json!({"prompt": prompt, "max_tokens": 4, "temperature": 0, "logprobs": 1,
+            "echo": true});
+        let answer = server.ok("/v1/completions", &with(body, fields));
+        let choice = &answer["choices"][0];
+        (choice["text"].as_str().unwrap().to_owned(), choice["logprobs"].clone())
+    };
+    let (text, logprobs) = complete(json!("Once"), json!({}));
+    assert!(text.starts_with("Once"), "{text}");
+    let (with_name, of_ids) = complete(json!(whole), json!({}));
+    assert_eq!(with_name, format!("<|startoftext|>{text}"));
+    assert_eq!(logprobs["token_logprobs"], of_ids["token_logprobs"]);
+    assert_eq!(logprobs["tokens"][0], "<|startoftext|>");
+    assert_eq!((&logprobs["text_offset"][0], &logprobs["text_offset"][1]), (&json!(0), &json!(0)));
+    let (_, without) = complete(json!("Once"), json!({"add_special_tokens": false}));
+    assert_eq!(without, complete(json!(bare), json!({})).1);
 }
