@@ -3,7 +3,8 @@
 //! Two bounds. On average a stream's tokens come at most `stretch` times as slowly because of
 //! prompts: each step allows prompts a part of its time, a step with a piece of a prompt spends
 //! what that took longer, and there is no other piece before the debt is paid. And no piece takes
-//! longer at once than its step allows, or than `stall` where that is more. A piece reads experts
+//! longer at once than its step allows, or than `stall` where that is more and can be paid back
+//! before the next one has to come. A piece reads experts
 //! that the generated tokens do not; most of them are read for a few tokens of a prompt already,
 //! so that larger and rarer pieces cost much less in all.
 //!
@@ -104,8 +105,10 @@ impl Pace {
         // What the step took longer; nothing if a clock jumped.
         let longer = (seconds - plain).max(0.0);
         self.debt = (self.debt + longer - allowed).clamp(0.0, allowed * PAUSE_MAX);
+        // A debt that `PAUSE_MAX` would forgive is made only by a piece that cannot be smaller.
+        let longest = self.stall.min(allowed * PAUSE_MAX).max(allowed);
         let ideal = match longer > 0.0 {
-            true => allowed.max(self.stall) / longer * prompt_tokens as f64,
+            true => longest / longer * prompt_tokens as f64,
             false => f64::INFINITY,
         };
         let ideal = ideal.clamp(self.budget / CHANGE, self.budget * CHANGE);
@@ -170,6 +173,15 @@ mod tests {
         assert!(large.pieces.iter().all(|n| *n <= 70), "{:?}", large.pieces);
         let times = large.seconds[0] / large.seconds[1];
         assert!((1.5..2.0).contains(&times), "{times} times as long");
+    }
+
+    /// 100 ms are more than 15 steps of this machine can pay back.
+    #[test]
+    fn a_fast_machine_does_not_take_the_whole_stall() {
+        let Settled { pieces, seconds } = settled(0.1, |_, n| 0.003 + n as f64 * 0.0002);
+        let times = seconds[0] / seconds[1];
+        assert!((1.5..2.0).contains(&times), "{times} times as long");
+        assert!(pieces.iter().any(|n| *n > 100), "{pieces:?}");
     }
 
     #[test]
