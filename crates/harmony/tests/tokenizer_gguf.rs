@@ -91,17 +91,24 @@ fn digits_and_gpt2() -> Value {
          "use_regex": true}]})
 }
 
+/// The tokenizer of the vocabulary, after all texts went there and back with the crate's ids.
+fn assert_as_with_the_crate(mut file: Value, vocabulary: &Vocabulary) -> Tokenizer {
+    file["added_tokens"] = Value::Array(Vec::new());
+    let reference = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
+    let gguf = load(vocabulary).unwrap();
+    for text in texts() {
+        let expected = reference.encode(text.as_str(), false).unwrap().get_ids().to_vec();
+        assert_eq!(gguf.encode(&text), expected, "{text:?}");
+        assert_eq!(gguf.decode(&expected).unwrap(), text);
+    }
+    gguf
+}
+
 #[test]
 fn digits_alone_and_then_gpt2_as_with_the_crate() {
     let (mut file, vocabulary) = nano("", "smollm");
     file["pre_tokenizer"] = digits_and_gpt2();
-    file["added_tokens"] = Value::Array(Vec::new());
-    let reference = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
-    let gguf = load(&vocabulary).unwrap();
-    for text in texts() {
-        let expected = reference.encode(text.as_str(), false).unwrap().get_ids().to_vec();
-        assert_eq!(gguf.encode(&text), expected, "{text:?}");
-    }
+    assert_as_with_the_crate(file, &vocabulary);
 }
 
 #[test]
@@ -118,14 +125,7 @@ fn deepseek_coder_splits_as_with_the_crate() {
         {"type": "Digits", "individual_digits": true},
         {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
          "use_regex": false}]});
-    file["added_tokens"] = Value::Array(Vec::new());
-    let reference = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
-    let gguf = load(&vocabulary).unwrap();
-    for text in texts() {
-        let expected = reference.encode(text.as_str(), false).unwrap().get_ids().to_vec();
-        assert_eq!(gguf.encode(&text), expected, "{text:?}");
-        assert_eq!(gguf.decode(&expected).unwrap(), text);
-    }
+    let gguf = assert_as_with_the_crate(file, &vocabulary);
     assert_eq!(gguf.encode_with_specials("<|start|>Hi<|end|>")[0], 5);
 }
 
