@@ -34,8 +34,8 @@ pub struct ComputeArgs {
     #[arg(long, env = "GPTOSS_THREADS", value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
-    /// Activations that MXFP4 and Q8_0 weights meet: eight bits, or f32 (for research and audits;
-    /// slower)
+    /// Activations that MXFP4, Q8_0, Q4_0 and Q4_1 weights meet: eight bits, or f32 (for research
+    /// and audits; slower)
     #[arg(long, value_name = "HOW", default_value = "fast")]
     pub precision: PrecisionArg,
 

@@ -8,32 +8,9 @@ use gptoss_harmony::TokenId;
 
 use crate::tokens::TokenPair;
 
-/// What is wanted of a sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// The log-probabilities of the ids behind the context.
-    Score(TokenPair),
-    /// The text that follows.
-    Generate(Vec<TokenId>),
-}
-
-impl Request {
-    /// The ids that have to be computed.
-    fn computed(&self) -> &[TokenId] {
-        match self {
-            Request::Score(pair) => &pair.ids[..pair.ids.len().saturating_sub(1)],
-            Request::Generate(ids) => ids,
-        }
-    }
-}
-
-/// What is read from the logits behind a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
-    /// The log-probability of this token.
-    Token(TokenId),
-    /// Where generation begins.
-    Next,
+/// The ids of a request that have to be computed: all but the last.
+fn computed(pair: &TokenPair) -> &[TokenId] {
+    &pair.ids[..pair.ids.len().saturating_sub(1)]
 }
 
 /// A place of a node at which logits are read.
@@ -43,8 +20,8 @@ pub struct Read {
     pub offset: usize,
     /// Which request asks, by its place in what was planned.
     pub request: usize,
-    /// What is read.
-    pub want: Want,
+    /// The token whose log-probability is read.
+    pub token: TokenId,
 }
 
 /// Tokens that follow those of the parent.
@@ -103,10 +80,11 @@ struct Draft {
 }
 
 impl Plan {
-    /// Plans requests. A request without ids to compute asks for nothing and gets no reads.
-    pub fn new(requests: &[Request]) -> Plan {
+    /// Plans requests: the log-probabilities of the ids behind each context. A request without ids
+    /// to compute asks for nothing and gets no reads.
+    pub fn new(requests: &[TokenPair]) -> Plan {
         let mut order: Vec<usize> = (0..requests.len()).collect();
-        order.sort_by(|a, b| requests[*a].computed().cmp(requests[*b].computed()));
+        order.sort_by(|a, b| computed(&requests[*a]).cmp(computed(&requests[*b])));
         let (drafts, leaves) = drafts(requests, &order);
         let mut by_place: Vec<usize> = (0..drafts.len()).collect();
         by_place.sort_by_key(|i| (drafts[*i].first, drafts[*i].start));
@@ -116,7 +94,7 @@ impl Plan {
         }
         let node = |draft: &usize| {
             let draft = &drafts[*draft];
-            let ids = requests[order[draft.first]].computed();
+            let ids = computed(&requests[order[draft.first]]);
             Node {
                 parent: draft.parent.map(|parent| place_of[parent]),
                 start: draft.start,
@@ -137,46 +115,35 @@ impl Plan {
         for node in &mut plan.nodes {
             node.reads.sort_by_key(|read| (read.offset, read.request));
         }
-        plan.cost.naive_tokens = requests.iter().map(|request| request.computed().len()).sum();
+        plan.cost.naive_tokens = requests.iter().map(|pair| computed(pair).len()).sum();
         plan.cost.computed_tokens = plan.nodes.iter().map(|node| node.tokens.len()).sum();
         plan
     }
 
     /// Enters what a request reads, from its last token up the path.
-    fn add_reads(&mut self, request: usize, asked: &Request, leaf: usize) {
+    fn add_reads(&mut self, request: usize, pair: &TokenPair, leaf: usize) {
         let mut node = leaf;
-        let mut read = |nodes: &mut [Node], place: usize, want| {
-            while nodes[node].start > place {
-                let Some(parent) = nodes[node].parent else { return };
+        for place in (pair.context_len..pair.ids.len()).rev() {
+            while self.nodes[node].start >= place {
+                let Some(parent) = self.nodes[node].parent else { return };
                 node = parent;
             }
-            let offset = place - nodes[node].start;
-            nodes[node].reads.push(Read { offset, request, want });
-        };
-        match asked {
-            Request::Generate(ids) => {
-                read(&mut self.nodes, ids.len() - 1, Want::Next);
-                self.reads[request] = 1;
-            }
-            Request::Score(pair) => {
-                for place in (pair.context_len..pair.ids.len()).rev() {
-                    read(&mut self.nodes, place - 1, Want::Token(pair.ids[place]));
-                }
-                self.reads[request] = pair.ids.len() - pair.context_len;
-            }
+            let offset = place - 1 - self.nodes[node].start;
+            self.nodes[node].reads.push(Read { offset, request, token: pair.ids[place] });
+            self.reads[request] += 1;
         }
     }
 }
 
 /// Nodes of the tree, and for each request in sorted order the lowest node of its path.
-fn drafts(requests: &[Request], order: &[usize]) -> (Vec<Draft>, Vec<Option<usize>>) {
+fn drafts(requests: &[TokenPair], order: &[usize]) -> (Vec<Draft>, Vec<Option<usize>>) {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut leaves: Vec<Option<usize>> = Vec::new();
     // The path of the request before, from the root.
     let mut path: Vec<usize> = Vec::new();
     let mut before: &[TokenId] = &[];
     for (sorted, request) in order.iter().enumerate() {
-        let ids = requests[*request].computed();
+        let ids = computed(&requests[*request]);
         let shared = ids.iter().zip(before).take_while(|(a, b)| a == b).count();
         while path.last().is_some_and(|node| drafts[*node].start >= shared) {
             path.pop();
@@ -209,9 +176,9 @@ mod tests {
 
     use super::*;
 
-    fn score(context: &[TokenId], continuation: &[TokenId]) -> Request {
+    fn pair(context: &[TokenId], continuation: &[TokenId]) -> TokenPair {
         let ids = [context, continuation].concat();
-        Request::Score(TokenPair { ids, context_len: context.len(), lost: 0 })
+        TokenPair { ids, context_len: context.len(), lost: 0 }
     }
 
     /// The ids from the root to a read.
@@ -227,9 +194,9 @@ mod tests {
 
     /// Every read stands behind the right ids, all of them are there in order, and no node is
     /// computed twice.
-    fn check(requests: &[Request]) {
+    fn check(requests: &[TokenPair]) {
         let plan = Plan::new(requests);
-        let mut found: Vec<Vec<Want>> = vec![Vec::new(); requests.len()];
+        let mut found: Vec<Vec<TokenId>> = vec![Vec::new(); requests.len()];
         for (i, node) in plan.nodes.iter().enumerate() {
             assert!(!node.tokens.is_empty());
             assert!(node.parent.is_none_or(|parent| parent < i));
@@ -237,27 +204,15 @@ mod tests {
             assert_eq!(siblings.filter(|other| other.tokens[0] == node.tokens[0]).count(), 1);
             for read in &node.reads {
                 let before = path(&plan, i, read.offset);
-                let ids = match &requests[read.request] {
-                    Request::Score(pair) => &pair.ids,
-                    Request::Generate(ids) => ids,
-                };
+                let ids = &requests[read.request].ids;
                 assert_eq!(before, ids[..before.len()]);
                 assert_eq!(before.len(), node.start + read.offset + 1);
-                match read.want {
-                    Want::Token(token) => assert_eq!(ids[before.len()], token),
-                    Want::Next => assert_eq!(before.len(), ids.len()),
-                }
-                found[read.request].push(read.want);
+                assert_eq!(ids[before.len()], read.token);
+                found[read.request].push(read.token);
             }
         }
-        for (request, found) in requests.iter().zip(&found) {
-            let expected = match request {
-                Request::Score(pair) => {
-                    pair.ids[pair.context_len..].iter().map(|id| Want::Token(*id)).collect()
-                }
-                Request::Generate(_) => vec![Want::Next],
-            };
-            assert_eq!(*found, expected);
+        for (pair, found) in requests.iter().zip(&found) {
+            assert_eq!(*found, pair.ids[pair.context_len..]);
         }
         let counts: Vec<usize> = found.iter().map(Vec::len).collect();
         assert_eq!(plan.reads, counts);
@@ -266,7 +221,7 @@ mod tests {
     #[test]
     fn four_letters_cost_one_forward() {
         let context = [1, 2, 3, 4, 5];
-        let requests: Vec<Request> = (10..14).map(|letter| score(&context, &[letter])).collect();
+        let requests: Vec<TokenPair> = (10..14).map(|letter| pair(&context, &[letter])).collect();
         let plan = Plan::new(&requests);
         assert_eq!(plan.nodes.len(), 1);
         assert_eq!(plan.nodes[0].reads.len(), 4);
@@ -277,31 +232,25 @@ mod tests {
     #[test]
     fn examples_and_questions_are_shared() {
         let requests = [
-            score(&[1, 2, 3, 4], &[9, 8]),
-            score(&[1, 2, 3, 4], &[9, 7]),
-            score(&[1, 2, 5], &[6]),
-            Request::Generate(vec![1, 2, 5]),
-            Request::Generate(vec![1]),
-            score(&[7], &[1]),
+            pair(&[1, 2, 3, 4], &[9, 8]),
+            pair(&[1, 2, 3, 4], &[9, 7]),
+            pair(&[1, 2, 5], &[6]),
+            pair(&[7], &[1]),
         ];
         check(&requests);
         let plan = Plan::new(&requests);
         assert_eq!(plan.cost.computed_tokens, "1 2 3 4 9 5 7".split(' ').count());
-        assert_eq!(plan.cost.naive_tokens, 5 + 5 + 3 + 3 + 1 + 1);
+        assert_eq!(plan.cost.naive_tokens, 5 + 5 + 3 + 1);
     }
 
     proptest! {
         #[test]
         fn every_request_finds_its_reads(
             lists in prop::collection::vec(prop::collection::vec(0u32..3, 2..9), 0..24),
-            cuts in prop::collection::vec(1usize..9, 24),
+            cuts in prop::collection::vec(1usize..8, 24),
         ) {
-            let request = |(ids, cut): (&Vec<TokenId>, &usize)| match cut {
-                8 => Request::Generate(ids.clone()),
-                cut => {
-                    let context_len = (*cut).min(ids.len() - 1);
-                    Request::Score(TokenPair { ids: ids.clone(), context_len, lost: 0 })
-                }
+            let request = |(ids, cut): (&Vec<TokenId>, &usize)| {
+                TokenPair { ids: ids.clone(), context_len: (*cut).min(ids.len() - 1), lost: 0 }
             };
             check(&lists.iter().zip(&cuts).map(request).collect::<Vec<_>>());
         }

@@ -8,11 +8,11 @@ use crate::filter::{Filter, Matcher, cut_at_stops};
 use crate::grade::{AnyGrader, Verdict};
 use crate::metric::{choice_score, pick};
 use crate::model::{EvalModel, GeneratePrompt, GenerateRequest, Generated, Scored};
-use crate::plan::{Plan, Request};
+use crate::plan::Plan;
 use crate::request::{Pair, Prompt, Question};
 use crate::results::{Answer, Key, Sample, SampleLog, SamplingRecord};
 use crate::task::{Gold, Kind, Task};
-use crate::tokens::{encode_pair, truncate};
+use crate::tokens::{TokenPair, encode_pair, truncate};
 use sha2::{Digest, Sha256};
 
 /// Tokens of the requests that are planned together: bounds what is in memory, and is far more
@@ -228,7 +228,7 @@ impl Run<'_> {
         &self,
         task: &Task,
         rest: &mut &[&'q Question],
-    ) -> Result<(Vec<Request>, Vec<Open<'q>>, Vec<(usize, usize)>), EvalError> {
+    ) -> Result<(Vec<TokenPair>, Vec<Open<'q>>, Vec<(usize, usize)>), EvalError> {
         let (mut requests, mut open, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         let mut tokens = 0;
         while let [question, behind @ ..] = *rest
@@ -243,7 +243,7 @@ impl Run<'_> {
                 lost += pair.lost;
                 tokens += pair.ids.len();
                 owners.push((open.len(), choice));
-                requests.push(Request::Score(pair));
+                requests.push(pair);
             }
             open.push(Open { question, scored: vec![None; pairs.len()], lost });
         }

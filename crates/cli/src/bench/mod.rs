@@ -80,7 +80,7 @@ pub struct BenchArgs {
     repetitions: u16,
     #[command(flatten)]
     machine: MachineArgs,
-    /// Activations that MXFP4 and Q8_0 weights meet: eight bits, or f32
+    /// Activations that MXFP4, Q8_0, Q4_0 and Q4_1 weights meet: eight bits, or f32
     #[arg(long, value_name = "HOW", default_value = "fast")]
     precision: PrecisionArg,
     /// Numbers of the KV cache [default: f16; f32 with --precision exact]

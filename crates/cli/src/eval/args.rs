@@ -100,7 +100,7 @@ struct ReadingArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 64,
         value_parser = clap::value_parser!(u16).range(1..=1024))]
     parallel: u16,
-    /// Activations that MXFP4 and Q8_0 weights meet: eight bits, or f32
+    /// Activations that MXFP4, Q8_0, Q4_0 and Q4_1 weights meet: eight bits, or f32
     #[arg(long, value_name = "HOW", default_value = "fast")]
     precision: PrecisionArg,
     /// Numbers of the KV cache [default: f16; f32 with --precision exact]

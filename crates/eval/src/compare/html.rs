@@ -5,12 +5,10 @@
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
-use super::comparison::{Comparison, TaskRow};
+use super::comparison::Comparison;
 use super::markdown::{decisive, probability, score};
-use super::svg::{COLOURS, plot};
-
-/// Rows of one plot.
-const PLOT_ROWS_MAX: usize = 80;
+use super::plots::plots;
+use super::svg::COLOURS;
 
 /// The page.
 pub fn html(comparison: &Comparison) -> String {
@@ -19,15 +17,11 @@ pub fn html(comparison: &Comparison) -> String {
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let page = environment.template_from_named_str("page.html", include_str!("page.html"));
     let page = page.expect("the template is compiled in and rendered by a test");
-    let (whole, parts): (Vec<&TaskRow>, Vec<&TaskRow>) =
-        comparison.rows.iter().partition(|row| row.is_group || row.depth == 0);
-    let plots: Vec<Value> = [("Tasks", whole), ("Subjects", parts)]
+    let plots: Vec<Value> = plots(&comparison.rows)
         .into_iter()
-        .filter(|(_, rows)| !rows.is_empty())
-        .map(|(name, rows)| {
-            let shown = &rows[..rows.len().min(PLOT_ROWS_MAX)];
-            let svg = Value::from_safe_string(plot(shown, &format!("Scores: {name}")));
-            context! { name, svg, count => rows.len(), shown => shown.len() }
+        .map(|plot| {
+            let svg = Value::from_safe_string(plot.svg);
+            context! { name => plot.name, svg, count => plot.count, shown => plot.shown }
         })
         .collect();
     let rendered = page.render(context! {

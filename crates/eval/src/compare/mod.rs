@@ -1,7 +1,7 @@
 //! Runs side by side: who is better, and whether that is more than chance.
 //!
 //! In reading order: `chance` (random numbers), `mcnemar` and `bootstrap` (tests of pairs),
-//! `published` (scores of others), `comparison` (all figures), `svg`, `markdown` and `html`
+//! `published` (scores of others), `comparison` (all figures), `plots`, `svg`, `markdown` and `html`
 //! (reports).
 
 mod bootstrap;
@@ -10,6 +10,7 @@ mod comparison;
 mod html;
 mod markdown;
 mod mcnemar;
+mod plots;
 mod published;
 mod svg;
 

@@ -241,13 +241,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::Request;
     use crate::tokens::TokenPair;
 
-    fn requests(texts: &[(Vec<u32>, usize)]) -> Vec<Request> {
+    fn requests(texts: &[(Vec<u32>, usize)]) -> Vec<TokenPair> {
         let request = |(ids, context_len): &(Vec<u32>, usize)| {
             let context_len = (*context_len).clamp(1, ids.len() - 1);
-            Request::Score(TokenPair { ids: ids.clone(), context_len, lost: 0 })
+            TokenPair { ids: ids.clone(), context_len, lost: 0 }
         };
         texts.iter().map(request).collect()
     }

@@ -4,7 +4,7 @@ use gptoss_engine::{argmax, log_probabilities};
 
 use crate::EvalError;
 use crate::model::Scored;
-use crate::plan::{Plan, Read, Want};
+use crate::plan::{Plan, Read};
 
 /// What stands for the logarithm of zero, which results files cannot say: what the server says.
 const IMPOSSIBLE: f64 = -9999.0;
@@ -29,7 +29,7 @@ impl Sums<'_> {
     /// A request's tokens have to come from left to right: their order is that of the sum.
     ///
     /// # Errors
-    /// If the logits are no numbers, or text is to be generated.
+    /// If the logits are no numbers.
     pub(super) fn add(
         &mut self,
         reads: &[Read],
@@ -41,8 +41,7 @@ impl Sums<'_> {
         let logprob_of = log_probabilities(logits);
         let largest = logprob_of(argmax(logits));
         let mut complete = Vec::new();
-        for Read { request, want, .. } in reads {
-            let Want::Token(token) = want else { return Err(no_text()) };
+        for Read { request, token, .. } in reads {
             let logprob = logprob_of(*token);
             if logprob.is_nan() {
                 return Err(EvalError::Model("the logits are no numbers".into()));
@@ -59,24 +58,18 @@ impl Sums<'_> {
     }
 }
 
-/// The refusal of a plan in which something is to be generated.
-pub(super) fn no_text() -> EvalError {
-    EvalError::Refused("not supported: a plan of log-likelihoods in which text is generated".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Request;
     use crate::tokens::TokenPair;
 
     fn plan() -> Plan {
         let pair = TokenPair { ids: vec![5, 1, 0], context_len: 1, lost: 0 };
-        Plan::new(&[Request::Score(pair)])
+        Plan::new(&[pair])
     }
 
     fn read(offset: usize, token: u32) -> [Read; 1] {
-        [Read { offset, request: 0, want: Want::Token(token) }]
+        [Read { offset, request: 0, token }]
     }
 
     #[test]
@@ -100,7 +93,5 @@ mod tests {
         let (_, scored) = sums.add(&read(1, 0), &[0.0, f32::NEG_INFINITY]).unwrap()[0];
         assert_eq!(scored, Scored { logprob: IMPOSSIBLE, greedy: false });
         assert!(Sums::new(&plan).add(&read(0, 1), &[0.0, f32::NAN]).is_err());
-        let next = [Read { offset: 0, request: 0, want: Want::Next }];
-        assert!(Sums::new(&plan).add(&next, &[0.0]).is_err());
     }
 }

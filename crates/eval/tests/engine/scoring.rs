@@ -6,7 +6,7 @@ use gptoss_engine::{CacheElement, Engine, EngineOptions};
 use gptoss_eval::EvalError;
 use gptoss_eval::engine_model::{EngineModel, ModelOptions};
 use gptoss_eval::model::{EvalModel, Scored};
-use gptoss_eval::plan::{Plan, Request};
+use gptoss_eval::plan::Plan;
 use gptoss_eval::request::Prompt;
 use gptoss_eval::tokens::{Limit, TokenPair, encode_pair, truncate};
 
@@ -25,8 +25,7 @@ fn pairs(model: &EngineModel, task: &str, shots: usize, limit: usize) -> Vec<Tok
 
 /// Scores pairs with a plan; checks what it cost.
 fn planned(model: &mut EngineModel, pairs: &[TokenPair]) -> Vec<Scored> {
-    let requests: Vec<Request> = pairs.iter().cloned().map(Request::Score).collect();
-    let plan = Plan::new(&requests);
+    let plan = Plan::new(pairs);
     let mut found = vec![None; pairs.len()];
     let mut done = |request: usize, scored: Scored| {
         assert!(found[request].replace(scored).is_none(), "request {request} came twice");
@@ -132,8 +131,7 @@ fn a_run_ends_when_it_is_asked_to() {
     let stop = options.stop.clone();
     let mut model = EngineModel::new(&engine, options).unwrap();
     let pairs = pairs(&model, "arc_easy", 0, 4);
-    let requests: Vec<Request> = pairs.into_iter().map(Request::Score).collect();
-    let plan = Plan::new(&requests);
+    let plan = Plan::new(&pairs);
     let mut given = 0;
     let outcome = model.score(&plan, &mut |_, _| {
         given += 1;
@@ -141,7 +139,7 @@ fn a_run_ends_when_it_is_asked_to() {
         Ok(())
     });
     assert!(matches!(outcome, Err(EvalError::Interrupted)), "{outcome:?}");
-    assert!(given >= 1 && given < requests.len(), "{given}");
+    assert!(given >= 1 && given < pairs.len(), "{given}");
     assert_eq!(model.cost().requests, given);
 }
 
@@ -151,13 +149,11 @@ fn what_cannot_be_computed_is_refused() {
     let mut model = plain::model(&engine, 4);
     let mut refused = |ids: Vec<u32>| {
         let pair = TokenPair { context_len: 1, ids, lost: 0 };
-        let plan = Plan::new(&[Request::Score(pair)]);
+        let plan = Plan::new(&[pair]);
         model.score(&plan, &mut |_, _| Ok(())).unwrap_err().to_string()
     };
     assert!(refused(vec![1, 4096, 2]).contains("id 4096 is not in the vocabulary of 4096"));
     assert!(refused(vec![1; 1026]).contains("1025 tokens does not fit into 1024"));
-    let generate = Plan::new(&[Request::Generate(vec![1])]);
-    assert!(model.score(&generate, &mut |_, _| Ok(())).is_err());
     model.score(&Plan::default(), &mut |_, _| Ok(())).unwrap();
     for options in [
         ModelOptions { limit: Limit::Direct { max_length: 1025 }, ..ModelOptions::of(&engine) },

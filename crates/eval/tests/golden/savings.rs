@@ -1,6 +1,6 @@
 //! What shared beginnings save: the bar is a tenth of the tokens of MMLU with five examples.
 
-use gptoss_eval::plan::{Cost, Plan, Request};
+use gptoss_eval::plan::{Cost, Plan};
 use gptoss_eval::request::{Prompt, PromptOptions, questions};
 use gptoss_eval::task::find;
 use gptoss_eval::tokens::{Encoder, TokenizerEncoder, encode_pair};
@@ -19,7 +19,7 @@ fn cost(task: &str, shots: usize, encoder: &dyn Encoder) -> Cost {
         let mut requests = Vec::new();
         for question in questions(&task, &data(), &options).unwrap().questions {
             let Prompt::Choices(pairs) = &question.prompt else { panic!("choices") };
-            requests.extend(pairs.iter().map(|pair| Request::Score(encode_pair(encoder, pair))));
+            requests.extend(pairs.iter().map(|pair| encode_pair(encoder, pair)));
         }
         cost += Plan::new(&requests).cost;
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gptoss_eval::EvalError;
 use gptoss_eval::data::Doc;
 use gptoss_eval::model::{Done, EvalModel, GeneratePrompt, GenerateRequest, Generated, Scored};
-use gptoss_eval::plan::{Cost, Plan, Want};
+use gptoss_eval::plan::{Cost, Plan};
 use gptoss_eval::tokens::{Encoder, Limit};
 
 /// CRC-32 of IEEE 802.3, as zlib computes it, of one more byte.
@@ -100,8 +100,7 @@ impl EvalModel for Stub {
             for (offset, token) in node.tokens.iter().enumerate() {
                 crc = crc32(crc, *token as u8);
                 while let Some(read) = reads.next_if(|read| read.offset == offset) {
-                    let Want::Token(token) = read.want else { panic!("nothing is generated") };
-                    let next = f64::from(crc32(crc, token as u8));
+                    let next = f64::from(crc32(crc, read.token as u8));
                     let (sum, count) = &mut sums[read.request];
                     *sum += -(next / 4_294_967_296.0 * 5.0 + 0.01);
                     *count += 1;
