@@ -38,7 +38,7 @@ pub(super) fn job(compute: &Compute, job: &Job<'_>, room: &mut Room, out: &mut [
             pairs.for_each(|(pair, (even, odd))| *pair = [*even, *odd]);
         }
     } else {
-        let at_once = job.weight.widened_at_once();
+        let at_once = if x.are_many() { rows } else { job.weight.widened_at_once() };
         for at in (0..rows).step_by(at_once) {
             let n = at_once.min(rows - at);
             widened.resize(n * cols, 0.0);

@@ -30,7 +30,13 @@ impl Input {
         if layouts.contains(&None) {
             let len = FloatTokens::packed_len(compute.isa, self.tokens(), self.cols);
             self.packed.resize(len, 0.0);
-            FloatTokens::pack(compute.isa, &self.floats, self.cols, &mut self.packed);
+            let (floats, cols) = (&self.floats, self.cols);
+            let panels: Vec<_> = FloatTokens::panels(compute.isa, self.tokens()).collect();
+            let ends: Vec<usize> = panels.iter().map(|panel| panel.end * cols).collect();
+            compute.pool.pieces_mut(&mut self.packed, &ends, &|i, packed| {
+                let tokens = &floats[panels[i].start * cols..panels[i].end * cols];
+                FloatTokens::pack_panel(tokens, cols, packed);
+            });
         }
         for (layout, blocks) in BlockLayout::ALL.into_iter().zip(&mut self.blocks) {
             if !layouts.contains(&Some(layout)) {

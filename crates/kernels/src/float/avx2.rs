@@ -10,7 +10,8 @@ use std::arch::x86_64::*;
 
 use super::packed::lane_start;
 use super::schedule::{
-    BF16, Block, Blocks, F16, F32, Lane, Out, PACKED_ROWS, Piece, ROWS, Tokens, element_bytes,
+    BF16, Block, Blocks, F16, F32, Lane, Out, PACKED_ROWS, PACKED_SPAN, Piece, ROWS, Sums, Tokens,
+    element_bytes,
 };
 use crate::Format;
 use crate::dot::LANES;
@@ -18,8 +19,8 @@ use crate::isa::{Isa, Level};
 
 /// Lanes of a register.
 const HALF: usize = LANES / 2;
-/// Vectors of packed rows that meet four tokens in 12 of 16 registers.
-const PART: usize = 3;
+/// Vectors of packed rows that meet six tokens in 12 of 16 registers.
+const PART: usize = 2;
 const PART_ROWS: usize = PART * HALF;
 /// One half of the sums of `N` tokens.
 type Half<const N: usize> = [[__m256; ROWS]; N];
@@ -60,14 +61,9 @@ impl Blocks for Avx2 {
         }
     }
 
-    fn add(&self, lane: &Lane<'_>, sums: &mut [[f32; PACKED_ROWS]]) {
+    fn add(&self, lane: &Lane<'_>, sums: &mut [Sums]) {
         // SAFETY: a value of this type exists only if the CPU has AVX2, FMA and F16C.
         unsafe { add(lane, sums) }
-    }
-
-    fn fold(&self, lanes: [&[f32; PACKED_ROWS]; LANES]) -> [f32; PACKED_ROWS] {
-        // SAFETY: a value of this type exists only if the CPU has AVX2, FMA and F16C.
-        unsafe { fold(lanes) }
     }
 }
 
@@ -224,21 +220,24 @@ pub(super) fn fold_eight(rows: [__m256; ROWS]) -> __m128 {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn pack<const FORMAT: u8>(piece: &Piece<'_>, packed: &mut [[f32; PACKED_ROWS]]) {
     let chunk = 16 / element_bytes(FORMAT);
-    for from in (0..piece.cols / chunk * chunk).step_by(chunk) {
+    let whole = piece.cols / chunk * chunk;
+    for span in (0..whole).step_by(PACKED_SPAN) {
         for (part, rows) in piece.rows.as_chunks::<8>().0.iter().enumerate() {
-            let quads = transposed(rows, from * element_bytes(FORMAT));
-            for (i, quad) in quads.into_iter().enumerate() {
-                let (low, high) = widened::<FORMAT>(quad);
-                if FORMAT == F32 {
-                    store_column(piece.cols, from + i, part, low, packed);
-                } else {
-                    store_column(piece.cols, from + 2 * i, part, low, packed);
-                    store_column(piece.cols, from + 2 * i + 1, part, high, packed);
+            for from in (span..whole.min(span + PACKED_SPAN)).step_by(chunk) {
+                let quads = transposed(rows, from * element_bytes(FORMAT));
+                for (i, quad) in quads.into_iter().enumerate() {
+                    let (low, high) = widened::<FORMAT>(quad);
+                    if FORMAT == F32 {
+                        store_column(piece.cols, from + i, part, low, packed);
+                    } else {
+                        store_column(piece.cols, from + 2 * i, part, low, packed);
+                        store_column(piece.cols, from + 2 * i + 1, part, high, packed);
+                    }
                 }
             }
         }
     }
-    piece.pack_tail(piece.cols / chunk * chunk, packed);
+    piece.pack_tail(whole, packed);
 }
 
 /// The one element (twice) or the two elements in each of 8 lanes.
@@ -309,41 +308,28 @@ fn transposed(rows: &[&[u8]; 8], at: usize) -> [__m256i; 4] {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn add(lane: &Lane<'_>, sums: &mut [[f32; PACKED_ROWS]]) {
-    let tokens = sums.len();
-    let first = tokens.div_ceil(2);
+fn add(lane: &Lane<'_>, sums: &mut [Sums]) {
     for part in 0..lane.rows.min(PACKED_ROWS).div_ceil(PART_ROWS) {
-        for (from, n) in [(0, first), (first, tokens - first)] {
-            match n {
-                3 => add_tokens::<3>(lane, sums, part, from),
-                4 => add_tokens::<4>(lane, sums, part, from),
-                n => unreachable!("half a block of {n} tokens"),
-            }
+        match sums.len() {
+            5 => add_tokens::<5>(lane, sums, part),
+            6 => add_tokens::<6>(lane, sums, part),
+            n => unreachable!("a block of {n} tokens"),
         }
     }
 }
 
-/// The tokens `from..from + N` of a block with [`PART_ROWS`] rows.
+/// The tokens of a block with [`PART_ROWS`] rows.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn add_tokens<const N: usize>(
-    lane: &Lane<'_>,
-    out: &mut [[f32; PACKED_ROWS]],
-    part: usize,
-    from: usize,
-) {
-    let (tokens, mut at) = (out.len(), from);
-    let out: &mut [_; N] = out[from..].first_chunk_mut().expect("as many sums as tokens");
+fn add_tokens<const N: usize>(lane: &Lane<'_>, out: &mut [Sums], part: usize) {
+    let out: &mut [_; N] = out.first_chunk_mut().expect("as many sums as tokens");
     let mut sums = [[_mm256_setzero_ps(); PART]; N];
     if !lane.is_first {
         for t in 0..N {
-            sums[t] = load_part(&out[t], part);
+            sums[t] = load_part(&out[t][lane.level], part);
         }
     }
-    // An iterator over pieces of a length that is no constant would be called, not inlined.
-    for weights in lane.weights {
+    for (weights, x) in lane.weights.iter().zip(lane.x.as_chunks::<N>().0) {
         let weights = load_part(weights, part);
-        let x: &[f32; N] = lane.x[at..].first_chunk().expect("tokens of a block");
-        at += tokens;
         for t in 0..N {
             let x = _mm256_set1_ps(x[t]);
             for r in 0..PART {
@@ -351,35 +337,24 @@ fn add_tokens<const N: usize>(
             }
         }
     }
+    if lane.is_last {
+        for level in 0..lane.level {
+            for t in 0..N {
+                let before = load_part(&out[t][level], part);
+                for r in 0..PART {
+                    sums[t][r] = _mm256_add_ps(before[r], sums[t][r]);
+                }
+            }
+        }
+    }
     for t in 0..N {
-        let rows = &mut out[t].as_chunks_mut::<PART_ROWS>().0[part];
+        let rows = &mut out[t][lane.level].as_chunks_mut::<PART_ROWS>().0[part];
         for r in 0..PART {
             let rows = &mut rows.as_chunks_mut::<HALF>().0[r];
             // SAFETY: 32 bytes of an array of eight floats.
             unsafe { _mm256_storeu_ps(rows.as_mut_ptr(), sums[t][r]) };
         }
     }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn fold(lanes: [&[f32; PACKED_ROWS]; LANES]) -> [f32; PACKED_ROWS] {
-    let mut results = [0.0; PACKED_ROWS];
-    for (r, results) in results.as_chunks_mut::<HALF>().0.iter_mut().enumerate() {
-        let mut sums = [_mm256_setzero_ps(); LANES];
-        for lane in 0..LANES {
-            let rows = &lanes[lane].as_chunks::<HALF>().0[r];
-            // SAFETY: 32 bytes of an array of eight floats.
-            sums[lane] = unsafe { _mm256_loadu_ps(rows.as_ptr()) };
-        }
-        for half in [8, 4, 2, 1] {
-            for i in 0..half {
-                sums[i] = _mm256_add_ps(sums[i], sums[i + half]);
-            }
-        }
-        // SAFETY: 32 bytes of an array of eight floats.
-        unsafe { _mm256_storeu_ps(results.as_mut_ptr(), sums[0]) };
-    }
-    results
 }
 
 /// One part of the rows.

@@ -8,7 +8,8 @@ use std::arch::x86_64::*;
 use super::avx2::fold_eight;
 use super::packed::lane_start;
 use super::schedule::{
-    BF16, Block, Blocks, F16, F32, Lane, Out, PACKED_ROWS, Piece, ROWS, Tokens, element_bytes,
+    BF16, Block, Blocks, F16, F32, Lane, Out, PACKED_ROWS, PACKED_SPAN, Piece, ROWS, Sums, Tokens,
+    element_bytes,
 };
 use crate::Format;
 use crate::dot::LANES;
@@ -53,20 +54,16 @@ impl Blocks for Avx512 {
         }
     }
 
-    fn add(&self, lane: &Lane<'_>, sums: &mut [[f32; PACKED_ROWS]]) {
+    fn add(&self, lane: &Lane<'_>, sums: &mut [Sums]) {
         // SAFETY: a value of this type exists only if the CPU has AVX-512 F, BW, DQ and VL.
         unsafe {
             match lane.rows {
                 ..=16 => add::<1>(lane, sums),
                 17..=32 => add::<2>(lane, sums),
-                _ => add::<3>(lane, sums),
+                33..=48 => add::<3>(lane, sums),
+                _ => add::<4>(lane, sums),
             }
         }
-    }
-
-    fn fold(&self, lanes: [&[f32; PACKED_ROWS]; LANES]) -> [f32; PACKED_ROWS] {
-        // SAFETY: a value of this type exists only if the CPU has AVX-512 F, BW, DQ and VL.
-        unsafe { fold(lanes) }
     }
 }
 
@@ -192,21 +189,24 @@ fn store_folded(lanes: [__m512; ROWS], out: &mut Out<'_>, t: usize) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn pack<const FORMAT: u8>(piece: &Piece<'_>, packed: &mut [[f32; PACKED_ROWS]]) {
     let chunk = 16 / element_bytes(FORMAT);
-    for from in (0..piece.cols / chunk * chunk).step_by(chunk) {
+    let whole = piece.cols / chunk * chunk;
+    for span in (0..whole).step_by(PACKED_SPAN) {
         for (part, rows) in piece.rows.as_chunks::<16>().0.iter().enumerate() {
-            let quads = transposed(rows, from * element_bytes(FORMAT));
-            for (i, quad) in quads.into_iter().enumerate() {
-                let (low, high) = widened::<FORMAT>(quad);
-                if FORMAT == F32 {
-                    store_column(piece.cols, from + i, part, low, packed);
-                } else {
-                    store_column(piece.cols, from + 2 * i, part, low, packed);
-                    store_column(piece.cols, from + 2 * i + 1, part, high, packed);
+            for from in (span..whole.min(span + PACKED_SPAN)).step_by(chunk) {
+                let quads = transposed(rows, from * element_bytes(FORMAT));
+                for (i, quad) in quads.into_iter().enumerate() {
+                    let (low, high) = widened::<FORMAT>(quad);
+                    if FORMAT == F32 {
+                        store_column(piece.cols, from + i, part, low, packed);
+                    } else {
+                        store_column(piece.cols, from + 2 * i, part, low, packed);
+                        store_column(piece.cols, from + 2 * i + 1, part, high, packed);
+                    }
                 }
             }
         }
     }
-    piece.pack_tail(piece.cols / chunk * chunk, packed);
+    piece.pack_tail(whole, packed);
 }
 
 /// The one element (twice) or the two elements in each of 16 lanes.
@@ -275,23 +275,22 @@ fn transposed(rows: &[&[u8]; 16], at: usize) -> [__m512i; 4] {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn add<const R: usize>(lane: &Lane<'_>, sums: &mut [[f32; PACKED_ROWS]]) {
+fn add<const R: usize>(lane: &Lane<'_>, sums: &mut [Sums]) {
     match sums.len() {
+        5 => add_tokens::<R, 5>(lane, sums),
         6 => add_tokens::<R, 6>(lane, sums),
-        7 => add_tokens::<R, 7>(lane, sums),
-        8 => add_tokens::<R, 8>(lane, sums),
         n => unreachable!("a block of {n} tokens"),
     }
 }
 
 /// `R` vectors of rows and `N` tokens.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn add_tokens<const R: usize, const N: usize>(lane: &Lane<'_>, out: &mut [[f32; PACKED_ROWS]]) {
+fn add_tokens<const R: usize, const N: usize>(lane: &Lane<'_>, out: &mut [Sums]) {
     let out: &mut [_; N] = out.first_chunk_mut().expect("as many sums as tokens");
     let mut sums = [[_mm512_setzero_ps(); R]; N];
     if !lane.is_first {
         for t in 0..N {
-            sums[t] = load_rows(&out[t]);
+            sums[t] = load_rows(&out[t][lane.level]);
         }
     }
     for (weights, x) in lane.weights.iter().zip(lane.x.as_chunks::<N>().0) {
@@ -303,34 +302,23 @@ fn add_tokens<const R: usize, const N: usize>(lane: &Lane<'_>, out: &mut [[f32; 
             }
         }
     }
+    if lane.is_last {
+        for level in 0..lane.level {
+            for t in 0..N {
+                let before: [__m512; R] = load_rows(&out[t][level]);
+                for r in 0..R {
+                    sums[t][r] = _mm512_add_ps(before[r], sums[t][r]);
+                }
+            }
+        }
+    }
     for t in 0..N {
         for r in 0..R {
-            let rows = &mut out[t].as_chunks_mut::<LANES>().0[r];
+            let rows = &mut out[t][lane.level].as_chunks_mut::<LANES>().0[r];
             // SAFETY: 64 bytes of an array of 16 floats.
             unsafe { _mm512_storeu_ps(rows.as_mut_ptr(), sums[t][r]) };
         }
     }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn fold(lanes: [&[f32; PACKED_ROWS]; LANES]) -> [f32; PACKED_ROWS] {
-    let mut results = [0.0; PACKED_ROWS];
-    for (r, results) in results.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let mut sums = [_mm512_setzero_ps(); LANES];
-        for lane in 0..LANES {
-            let rows = &lanes[lane].as_chunks::<LANES>().0[r];
-            // SAFETY: 64 bytes of an array of 16 floats.
-            sums[lane] = unsafe { _mm512_loadu_ps(rows.as_ptr()) };
-        }
-        for half in [8, 4, 2, 1] {
-            for i in 0..half {
-                sums[i] = _mm512_add_ps(sums[i], sums[i + half]);
-            }
-        }
-        // SAFETY: 64 bytes of an array of 16 floats.
-        unsafe { _mm512_storeu_ps(results.as_mut_ptr(), sums[0]) };
-    }
-    results
 }
 
 /// The first `R` vectors of rows.

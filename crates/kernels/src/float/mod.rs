@@ -23,6 +23,8 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use crate::dot::{LANES, reduce};
 use crate::isa::{Isa, Level};
 use crate::{Format, bf16_to_f32, f16_to_f32};
@@ -124,10 +126,26 @@ impl<'a> FloatTokens<'a> {
     /// As [`FloatTokens::new`].
     pub fn pack(isa: Isa, x: &[f32], cols: usize, packed: &mut [f32]) {
         assert!(cols > 0 && x.len().is_multiple_of(cols), "float tokens: whole tokens");
-        let packed = &mut packed[..Self::packed_len(isa, x.len() / cols, cols)];
-        if !packed.is_empty() {
-            packed::pack(x, cols, packed);
+        for panel in Self::panels(isa, x.len() / cols) {
+            let elements = panel.start * cols..panel.end * cols;
+            Self::pack_panel(&x[elements.clone()], cols, &mut packed[elements]);
         }
+    }
+
+    /// Parts of tokens that can be packed apart from each other, by [`FloatTokens::pack_panel`];
+    /// none where tokens are left in their order.
+    pub fn panels(isa: Isa, tokens: usize) -> impl Iterator<Item = Range<usize>> {
+        packed::panels(if tokens >= packed::many_tokens(isa) { tokens } else { 0 })
+    }
+
+    /// Puts the tokens `x` of one of [`FloatTokens::panels`] into their order.
+    ///
+    /// # Panics
+    /// If `cols` is 0, `x` is not whole tokens, or `packed` is not as long.
+    pub fn pack_panel(x: &[f32], cols: usize, packed: &mut [f32]) {
+        assert!(cols > 0 && x.len().is_multiple_of(cols), "float tokens: whole tokens");
+        assert_eq!(packed.len(), x.len(), "float tokens: room of a panel");
+        packed::pack_panel(x, cols, packed);
     }
 
     /// The tokens `x`, which [`FloatTokens::pack`] has put into `packed`.
@@ -142,16 +160,22 @@ impl<'a> FloatTokens<'a> {
 
     /// Elements that [`FloatTokens::new`] needs beside the tokens; 0 where it leaves their order.
     pub const fn packed_len(isa: Isa, tokens: usize, cols: usize) -> usize {
-        if is_packed(isa, tokens) { tokens * cols } else { 0 }
+        if tokens >= packed::many_tokens(isa) { tokens * cols } else { 0 }
     }
 
     /// Elements of scratch that [`float_rows`] needs, whatever the number of rows.
     pub const fn scratch_len(&self) -> usize {
         match self.packed.is_empty() {
             #[cfg(target_arch = "x86_64")]
-            false => schedule::scratch_len(self.tokens()),
+            false => schedule::scratch_len(self.tokens(), self.cols),
             _ => 0,
         }
+    }
+
+    /// Whether they are as many as are put into another order; then many rows are best given at
+    /// once.
+    pub const fn are_many(&self) -> bool {
+        !self.packed.is_empty()
     }
 
     /// How many tokens there are.
@@ -159,18 +183,13 @@ impl<'a> FloatTokens<'a> {
         self.x.len() / self.cols
     }
 
-    /// One lane of a block of packed tokens: `[columns of the lane, tokens]`.
+    /// One lane of a panel of packed tokens: its blocks one after the other.
     #[cfg(target_arch = "x86_64")]
-    fn packed_lane(&self, tokens: &std::ops::Range<usize>, lane: usize) -> &[f32] {
-        let block = &self.packed[tokens.start * self.cols..tokens.end * self.cols];
-        let (start, n) = (packed::lane_start(self.cols, lane), tokens.len());
-        &block[start * n..][..packed::lane_cols(self.cols, lane) * n]
+    fn packed_lane(&self, panel: &Range<usize>, lane: usize) -> &[f32] {
+        let tokens = &self.packed[panel.start * self.cols..panel.end * self.cols];
+        let (start, n) = (packed::lane_start(self.cols, lane), panel.len());
+        &tokens[start * n..][..packed::lane_cols(self.cols, lane) * n]
     }
-}
-
-/// Whether so many tokens are packed.
-const fn is_packed(isa: Isa, tokens: usize) -> bool {
-    !matches!(isa.level(), Level::Portable) && tokens >= packed::MANY_TOKENS
 }
 
 /// Writes `out[t · out_stride + r] = row r · token t`.
@@ -185,8 +204,8 @@ const fn is_packed(isa: Isa, tokens: usize) -> bool {
 /// `out` may end behind the last token's rows. The error is at most about (cols/16 + 4)·2⁻²⁴ times
 /// the sum of |wᵢ·xᵢ|.
 ///
-/// A call takes rows in blocks of 4, for many tokens of 48, and prefetches the next block if it
-/// has one: a matrix is best cut into few calls, at multiples of 48 rows.
+/// A call takes rows in blocks of 4, for many tokens of 64: a matrix is best cut into few calls, at
+/// multiples of 64 rows.
 ///
 /// # Panics
 /// If `rows` and `x` have not as many columns, `out_stride` is less than the rows, or `scratch` or

@@ -4,15 +4,16 @@
 //! registers, while the four rows behind them are prefetched. At one token this is a linear read
 //! of the matrix. Vectors are the lanes of one sum.
 //!
-//! Many tokens: a piece of 48 rows is widened and turned round in memory, so that vectors are one
-//! lane of many sums; all tokens of a panel meet it lane by lane, and their sums wait in memory for
-//! the next piece. What is used again and again stays in the second cache, one lane of a piece in
-//! the first, and each number of a token is loaded once for 48 multiplications.
+//! Many tokens: 64 rows are widened and turned round in memory, so that vectors are one lane
+//! of many sums, and all tokens of a panel meet them lane by lane. A lane's sums stay in registers
+//! until they are folded with those of the lanes before, so that what waits in memory is little;
+//! a chunk of a lane's weights stays in the first cache, and each number of a token is loaded once
+//! for 64 multiplications.
 
-use std::arch::x86_64::{__m128, _MM_HINT_T1, _mm_prefetch, _mm_storeu_ps};
+use std::arch::x86_64::{__m128, _mm_storeu_ps};
 use std::ops::Range;
 
-use super::packed::{TOKENS_MAX, even_parts, lane_cols, lane_start, token_blocks};
+use super::packed::{PANEL_TOKENS, blocks, even_parts, lane_cols, lane_start, panels};
 use super::{FloatRows, FloatTokens, Weights};
 use crate::Format;
 use crate::dot::LANES;
@@ -20,12 +21,17 @@ use crate::dot::LANES;
 /// Rows of a block that meets few tokens.
 pub(super) const ROWS: usize = 4;
 /// Rows of a block that meets many tokens.
-pub(super) const PACKED_ROWS: usize = 48;
-/// Columns of a piece for each lane: a piece of 48 rows is at most 144 KiB, a lane 9 KiB.
-const PIECE_STEPS: usize = 48;
-/// Blocks of tokens whose sums are in memory together: for 96 tokens and 48 rows 288 KiB.
-const PANEL_BLOCKS: usize = 12;
+pub(super) const PACKED_ROWS: usize = 64;
+/// Columns of a lane that meet all tokens of a panel at once: with 64 rows at most 18 KiB.
+const CHUNK: usize = 72;
+/// Lanes in the order in which they are folded.
+const FOLD_ORDER: [usize; LANES] = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15];
+/// Sums of two, four, eight and sixteen lanes and of one wait for their like to be folded with.
+pub(super) const LEVELS: usize = 5;
 
+/// Columns of 16 rows that are turned round before the next rows: what is written fits the first
+/// cache, and more rows at a time would be more pages than the CPU knows at once.
+pub(super) const PACKED_SPAN: usize = 64;
 /// Floats in a cache line.
 const LINE_FLOATS: usize = 16;
 
@@ -72,7 +78,7 @@ pub(super) struct Piece<'a> {
     pub cols: usize,
 }
 
-/// One lane of a piece.
+/// Some columns of one lane.
 pub(super) struct Lane<'a> {
     /// `[columns, PACKED_ROWS]`
     pub weights: &'a [[f32; PACKED_ROWS]],
@@ -80,9 +86,16 @@ pub(super) struct Lane<'a> {
     pub x: &'a [f32],
     /// Rows that are there; what is computed for others is never read.
     pub rows: usize,
-    /// Whether sums begin here with 0.
+    /// Whether sums begin here with 0; else they are where this lane's sums go.
     pub is_first: bool,
+    /// Whether these are the lane's last columns, behind which it is folded with others.
+    pub is_last: bool,
+    /// How many levels it is folded with; its sums go to the level behind.
+    pub level: usize,
 }
+
+/// What a token and a block of rows have of [`LEVELS`].
+pub(super) type Sums = [[f32; PACKED_ROWS]; LEVELS];
 
 /// The arithmetic of an instruction set.
 pub(super) trait Blocks {
@@ -95,11 +108,8 @@ pub(super) trait Blocks {
     /// Widens a piece into `[lane, columns of the lane, PACKED_ROWS]`.
     fn pack(&self, piece: &Piece<'_>, packed: &mut [[f32; PACKED_ROWS]]);
 
-    /// Adds the products of a lane to a sum for each of its tokens.
-    fn add(&self, lane: &Lane<'_>, sums: &mut [[f32; PACKED_ROWS]]);
-
-    /// The folded sums of a token.
-    fn fold(&self, lanes: [&[f32; PACKED_ROWS]; LANES]) -> [f32; PACKED_ROWS];
+    /// Adds the products of a lane to the sums of each token.
+    fn add(&self, lane: &Lane<'_>, sums: &mut [Sums]);
 }
 
 impl Block<'_> {
@@ -172,14 +182,9 @@ pub(super) fn run<B: Blocks>(
 }
 
 /// Elements of scratch that [`run`] needs for many tokens.
-pub(super) const fn scratch_len(tokens: usize) -> usize {
-    (PIECE_STEPS * LANES + LANES * panel_tokens(tokens)) * PACKED_ROWS + LINE_FLOATS
-}
-
-/// Tokens whose sums are in memory together, at most.
-const fn panel_tokens(tokens: usize) -> usize {
-    let most = PANEL_BLOCKS * TOKENS_MAX;
-    if tokens < most { tokens } else { most }
+pub(super) const fn scratch_len(tokens: usize, cols: usize) -> usize {
+    let panel = if tokens < PANEL_TOKENS { tokens } else { PANEL_TOKENS };
+    (cols + panel * LEVELS) * PACKED_ROWS + LINE_FLOATS
 }
 
 /// Weights straight from where they lie.
@@ -214,84 +219,47 @@ fn many<B: Blocks>(
     (out, stride): (&mut [f32], usize),
 ) {
     let matrix = Matrix::new(&rows);
-    let (packed, sums) = scratch.split_at_mut(PIECE_STEPS * LANES);
-    for blocks_of_panel in even_parts(token_blocks(x.tokens()).count(), PANEL_BLOCKS) {
-        let panel = Panel { x, blocks: blocks_of_panel };
-        let tokens = panel.tokens();
-        for first in (0..matrix.rows).step_by(PACKED_ROWS) {
-            for cols in pieces(matrix.cols) {
-                let raw = matrix.block(first, &cols);
-                let piece = Piece { format: matrix.format, rows: raw, cols: cols.len() };
-                blocks.pack(&piece, packed);
-                let next = matrix.piece_after(first, &cols);
-                panel.add_piece(blocks, (packed, sums), cols, matrix.rows - first, next);
-            }
-            let n = PACKED_ROWS.min(matrix.rows - first);
-            for (i, t) in tokens.clone().enumerate() {
-                let mut lanes = [&[0.0; PACKED_ROWS]; LANES];
-                for (lane, sums) in lanes.iter_mut().zip(sums.chunks_exact(tokens.len())) {
-                    *lane = &sums[i];
-                }
-                let results = blocks.fold(lanes);
-                out[t * stride + first..][..n].copy_from_slice(&results[..n]);
+    let (weights, sums) = scratch.split_at_mut(matrix.cols);
+    let sums = sums.as_chunks_mut().0;
+    for first in (0..matrix.rows).step_by(PACKED_ROWS) {
+        let rows = matrix.block(first, &(0..matrix.cols));
+        blocks.pack(&Piece { format: matrix.format, rows, cols: matrix.cols }, weights);
+        let n = PACKED_ROWS.min(matrix.rows - first);
+        for panel in panels(x.tokens()) {
+            meet(blocks, (weights, n), (x, &panel), sums);
+            for (t, sums) in panel.zip(&*sums) {
+                out[t * stride + first..][..n].copy_from_slice(&sums[LEVELS - 1][..n]);
             }
         }
     }
 }
 
-/// Columns of pieces of about equal size, each from a multiple of 16 on.
-fn pieces(cols: usize) -> impl Iterator<Item = Range<usize>> {
-    even_parts(cols.div_ceil(LANES), PIECE_STEPS)
-        .map(move |steps| steps.start * LANES..cols.min(steps.end * LANES))
-}
-
-/// Tokens that meet a piece: up to [`PANEL_BLOCKS`] blocks.
-struct Panel<'a> {
-    x: &'a FloatTokens<'a>,
-    blocks: Range<usize>,
-}
-
-impl Panel<'_> {
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
-        token_blocks(self.x.tokens()).skip(self.blocks.start).take(self.blocks.len())
-    }
-
-    fn tokens(&self) -> Range<usize> {
-        self.blocks().reduce(|all, block| all.start..block.end).unwrap_or(0..0)
-    }
-
-    /// Adds the products of the packed columns `cols` to the sums (`[16 lanes, tokens]`), and
-    /// prefetches the rows `next` meanwhile.
-    fn add_piece<B: Blocks>(
-        &self,
-        blocks: &B,
-        (packed, sums): (&[[f32; PACKED_ROWS]], &mut [[f32; PACKED_ROWS]]),
-        cols: Range<usize>,
-        rows: usize,
-        next: [&[u8]; PACKED_ROWS],
-    ) {
-        let tokens = self.tokens();
-        let rows_of_a_lane = next.chunks_exact(PACKED_ROWS / LANES);
-        let sums = sums.chunks_exact_mut(tokens.len());
-        for (lane, (sums, next)) in sums.take(LANES).zip(rows_of_a_lane).enumerate() {
-            next.iter().for_each(|row| prefetch(row));
-            let n = lane_cols(cols.len(), lane);
-            let weights = &packed[lane_start(cols.len(), lane)..][..n];
-            for range in self.blocks() {
-                let x = self.x.packed_lane(&range, lane);
-                let x = &x[cols.start / LANES * range.len()..][..n * range.len()];
-                let sums = &mut sums[range.start - tokens.start..range.end - tokens.start];
-                blocks.add(&Lane { weights, x, rows, is_first: cols.start == 0 }, sums);
+/// Adds all products of rows (`[cols]`, `rows` of them there) with a panel of tokens to the sums of
+/// each, which end in the last level.
+fn meet<B: Blocks>(
+    arithmetic: &B,
+    (weights, rows): (&[[f32; PACKED_ROWS]], usize),
+    (x, panel): (&FloatTokens<'_>, &Range<usize>),
+    sums: &mut [Sums],
+) {
+    for (turn, lane) in FOLD_ORDER.into_iter().enumerate() {
+        let (start, cols) = (lane_start(x.cols, lane), lane_cols(x.cols, lane));
+        let (weights, tokens) = (&weights[start..][..cols], x.packed_lane(panel, lane));
+        // Lanes without columns are folded, too.
+        for chunk in even_parts(cols, CHUNK).chain((cols == 0).then_some(0..0)) {
+            for range in blocks(panel.len()) {
+                let x = &tokens[cols * range.start..][chunk.start * range.len()..];
+                let lane = Lane {
+                    weights: &weights[chunk.clone()],
+                    x: &x[..chunk.len() * range.len()],
+                    rows,
+                    is_first: chunk.start == 0,
+                    is_last: chunk.end == cols,
+                    level: turn.trailing_ones() as usize,
+                };
+                arithmetic.add(&lane, &mut sums[range]);
             }
         }
-    }
-}
-
-/// Asks for the bytes of a row to be in the second cache soon.
-fn prefetch(row: &[u8]) {
-    for line in row.chunks(LINE_FLOATS * 4) {
-        // SAFETY: SSE is part of every x86-64 CPU, and the address is that of a slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
     }
 }
 
@@ -328,21 +296,6 @@ impl<'a> Matrix<'a> {
             *row = &self.bytes[at + cols.start * size..at + cols.end * size];
         }
         rows
-    }
-
-    /// The piece behind the columns `cols` of the rows from `first` on; empty rows if there is
-    /// none that comes from memory.
-    fn piece_after(&self, first: usize, cols: &Range<usize>) -> [&'a [u8]; PACKED_ROWS] {
-        let next = pieces(self.cols).find(|piece| piece.start >= cols.end);
-        let (first, cols) = match next {
-            Some(next) => (first, next),
-            None => (first + PACKED_ROWS, pieces(self.cols).next().unwrap_or(0..0)),
-        };
-        if self.is_file && first < self.rows {
-            self.block(first, &cols)
-        } else {
-            [&[]; PACKED_ROWS]
-        }
     }
 
     /// Where row `first` begins, if it is there and comes from memory.
