@@ -1,8 +1,8 @@
 //! Runs side by side: who is better, and whether that is more than chance.
 //!
 //! In reading order: `chance` (random numbers), `mcnemar` and `bootstrap` (tests of pairs),
-//! `published` (scores of others), `comparison` (all figures), `plots`, `svg`, `markdown` and `html`
-//! (reports).
+//! `published` (scores of others), `comparison` (all figures), `plots`, `svg`, `markdown` and
+//! `html` (reports).
 
 mod bootstrap;
 mod chance;

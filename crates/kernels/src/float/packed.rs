@@ -16,8 +16,8 @@ const PANEL_BLOCKS: usize = 16;
 /// Tokens of a panel, at most.
 pub(super) const PANEL_TOKENS: usize = PANEL_BLOCKS * TOKENS_MAX;
 
-/// From how many tokens on packing pays. On Cascade Lake at 2.5 GHz, 64 rows of 2880 in BF16 and F32
-/// were about as fast either way with 24 (AVX2) and 48 tokens (AVX-512).
+/// From how many tokens on packing pays. On Cascade Lake at 2.5 GHz, 64 rows of 2880 in BF16 and
+/// F32 were about as fast either way with 24 (AVX2) and 48 tokens (AVX-512).
 pub(super) const fn many_tokens(isa: Isa) -> usize {
     match isa.level() {
         Level::Portable => usize::MAX,
