@@ -7,7 +7,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
 use super::comparison::Comparison;
 use super::markdown::{decisive, probability, score};
-use super::plots::plots;
+use super::plots::{plots, short_metric};
 use super::svg::COLOURS;
 
 /// The page.
@@ -106,7 +106,7 @@ fn runs(comparison: &Comparison) -> Vec<Value> {
 
 /// A metric and its filter so that the line can break between them.
 fn metric_name(metric: &str) -> String {
-    metric.trim_end_matches(",none").replace(',', ", ")
+    short_metric(metric).replace(',', ", ")
 }
 
 /// Digits in threes, with narrow spaces that do not break.

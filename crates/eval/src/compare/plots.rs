@@ -54,7 +54,8 @@ fn drawn(name: String, names: &[&str], rows: &[&TaskRow], has_metrics: bool) -> 
     Plot { name, svg, count: rows.len(), shown: lines.len() }
 }
 
-fn short_metric(metric: &str) -> &str {
+/// A metric without the name of a filter that does nothing.
+pub(super) fn short_metric(metric: &str) -> &str {
     metric.trim_end_matches(",none")
 }
 

@@ -10,8 +10,7 @@ use std::arch::x86_64::*;
 
 use super::packed::lane_start;
 use super::schedule::{
-    BF16, Block, Blocks, F16, F32, Lane, Out, PACKED_ROWS, PACKED_SPAN, Piece, ROWS, Sums, Tokens,
-    element_bytes,
+    BF16, Block, Blocks, F16, F32, Lane, Out, PACKED_ROWS, Piece, ROWS, Sums, Tokens, element_bytes,
 };
 use crate::Format;
 use crate::dot::LANES;
@@ -220,24 +219,21 @@ pub(super) fn fold_eight(rows: [__m256; ROWS]) -> __m128 {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn pack<const FORMAT: u8>(piece: &Piece<'_>, packed: &mut [[f32; PACKED_ROWS]]) {
     let chunk = 16 / element_bytes(FORMAT);
-    let whole = piece.cols / chunk * chunk;
-    for span in (0..whole).step_by(PACKED_SPAN) {
+    for from in (0..piece.cols / chunk * chunk).step_by(chunk) {
         for (part, rows) in piece.rows.as_chunks::<8>().0.iter().enumerate() {
-            for from in (span..whole.min(span + PACKED_SPAN)).step_by(chunk) {
-                let quads = transposed(rows, from * element_bytes(FORMAT));
-                for (i, quad) in quads.into_iter().enumerate() {
-                    let (low, high) = widened::<FORMAT>(quad);
-                    if FORMAT == F32 {
-                        store_column(piece.cols, from + i, part, low, packed);
-                    } else {
-                        store_column(piece.cols, from + 2 * i, part, low, packed);
-                        store_column(piece.cols, from + 2 * i + 1, part, high, packed);
-                    }
+            let quads = transposed(rows, from * element_bytes(FORMAT));
+            for (i, quad) in quads.into_iter().enumerate() {
+                let (low, high) = widened::<FORMAT>(quad);
+                if FORMAT == F32 {
+                    store_column(piece.cols, from + i, part, low, packed);
+                } else {
+                    store_column(piece.cols, from + 2 * i, part, low, packed);
+                    store_column(piece.cols, from + 2 * i + 1, part, high, packed);
                 }
             }
         }
     }
-    piece.pack_tail(whole, packed);
+    piece.pack_tail(piece.cols / chunk * chunk, packed);
 }
 
 /// The one element (twice) or the two elements in each of 8 lanes.

@@ -29,9 +29,6 @@ const FOLD_ORDER: [usize; LANES] = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 1
 /// Sums of two, four, eight and sixteen lanes and of one wait for their like to be folded with.
 pub(super) const LEVELS: usize = 5;
 
-/// Columns of 16 rows that are turned round before the next rows: what is written fits the first
-/// cache, and more rows at a time would be more pages than the CPU knows at once.
-pub(super) const PACKED_SPAN: usize = 64;
 /// Floats in a cache line.
 const LINE_FLOATS: usize = 16;
 
@@ -70,8 +67,7 @@ pub(super) struct Out<'a> {
     pub rows: usize,
 }
 
-/// A piece of rows that many tokens meet: `PACKED_ROWS` rows of `cols` columns, the first of which
-/// is a multiple of 16.
+/// Rows that many tokens meet: `PACKED_ROWS` of `cols` columns.
 pub(super) struct Piece<'a> {
     pub format: Format,
     pub rows: [&'a [u8]; PACKED_ROWS],
@@ -196,7 +192,7 @@ fn few<B: Blocks>(
 ) {
     let (matrix, cols) = (Matrix::new(&rows), rows.cols);
     for first in (0..matrix.rows).step_by(ROWS) {
-        let rows = matrix.block(first, &(0..cols));
+        let rows = matrix.block(first);
         let ahead = matrix.bytes_from(first + ROWS);
         for range in even_parts(x.tokens(), B::TOKENS) {
             // Further tokens find the weights in a cache.
@@ -222,7 +218,7 @@ fn many<B: Blocks>(
     let (weights, sums) = scratch.split_at_mut(matrix.cols);
     let sums = sums.as_chunks_mut().0;
     for first in (0..matrix.rows).step_by(PACKED_ROWS) {
-        let rows = matrix.block(first, &(0..matrix.cols));
+        let rows = matrix.block(first);
         blocks.pack(&Piece { format: matrix.format, rows, cols: matrix.cols }, weights);
         let n = PACKED_ROWS.min(matrix.rows - first);
         for panel in panels(x.tokens()) {
@@ -286,14 +282,12 @@ impl<'a> Matrix<'a> {
         Matrix { format, bytes, rows: rows.rows(), cols: rows.cols, row_bytes, is_file }
     }
 
-    /// The columns `cols` of `N` rows from `first` on. Where there are fewer rows, the last stands
-    /// in for the others.
-    fn block<const N: usize>(&self, first: usize, cols: &Range<usize>) -> [&'a [u8]; N] {
-        let size = self.format.block_bytes();
+    /// `N` rows from `first` on. Where there are fewer, the last stands in for the others.
+    fn block<const N: usize>(&self, first: usize) -> [&'a [u8]; N] {
         let mut rows = [&self.bytes[..0]; N];
         for (i, row) in rows.iter_mut().enumerate() {
             let at = (first + i).min(self.rows - 1) * self.row_bytes;
-            *row = &self.bytes[at + cols.start * size..at + cols.end * size];
+            *row = &self.bytes[at..at + self.row_bytes];
         }
         rows
     }
